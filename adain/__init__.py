@@ -1,0 +1,29 @@
+"""The core: arbitrary style transfer by adaptive instance normalisation (Huang & Belongie 2017).
+
+>>> from adain_style_transfer import adain, weights
+>>> model = weights.load_model()
+>>> style = model.encode_style(image)
+>>> out = adain.stylize(model, content, style, strength=1.0, mask=None, color="style")
+"""
+
+from .color import match_colors
+from .errors import AdaINError, ImageError, ModelError, StyleError
+from .images import read_mask, read_picture, write_picture
+from .model import StyleTransferModel
+from .style import Region, Style
+from .transfer import stylize
+
+__all__ = [
+    "AdaINError",
+    "ImageError",
+    "ModelError",
+    "Region",
+    "Style",
+    "StyleError",
+    "StyleTransferModel",
+    "match_colors",
+    "read_mask",
+    "read_picture",
+    "stylize",
+    "write_picture",
+]

@@ -1,0 +1,77 @@
+"""AdaIN is an affine map: x -> A x + B. This is the one place that computes and applies it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .moments import Statistics, matrix_power
+
+
+class Affine(NamedTuple):
+    """`scale` A and `shift` B of one region: both [B, C], or [B, C, C] and [B, C] for a map that mixes channels."""
+
+    scale: Tensor
+    shift: Tensor
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """A x + B for `x` [B, C, H, W], in the dtype of `x`."""
+        scale, shift = self.scale.to(x.dtype), self.shift.to(x.dtype)
+        if scale.ndim == 3:
+            flat = x.flatten(2)
+            return torch.baddbmm(shift[:, :, None].expand_as(flat), scale.expand(len(flat), -1, -1), flat).view_as(x)
+        return torch.addcmul(shift[:, :, None, None], x, scale[:, :, None, None])
+
+
+def affine(content: Statistics, target: Statistics) -> Affine:
+    """The map that moves values with `content` statistics to `target` statistics.
+
+    Per channel it is equation 8 of Huang & Belongie (2017): A = σt/σc, B = μt - A μc. With matrix deviations (level 0)
+    it is the linear optimal transport between the two Gaussians (Monge-Kantorovich; Pitié & Kokaram 2007):
+    A = Sc^-1 (Sc St^2 Sc)^1/2 Sc^-1.
+    """
+    if content.std.ndim == 2:
+        scale = target.std / content.std
+        return Affine(scale, target.mean - scale * content.mean)
+    inverse = torch.linalg.inv(content.std)
+    root = matrix_power(content.std @ target.std @ target.std @ content.std, 0.5)
+    scale = inverse @ root @ inverse
+    return Affine(scale, target.mean - (scale @ content.mean[..., None])[..., 0])
+
+
+class RegionWeights:
+    """How much each of K regions counts at each pixel: [B or 1, K, H, W], sums of at most 1, at any resolution."""
+
+    def __init__(self, weights: Tensor) -> None:
+        self._sizes = {weights.shape[-2:]: weights}
+        self._full = weights
+
+    def at(self, size: torch.Size) -> Tensor:
+        """The weights averaged down to `size` (height, width), which divides the full size."""
+        if size not in self._sizes:
+            stride = self._full.shape[-2] // size[0]
+            self._sizes[size] = F.avg_pool2d(self._full, stride)
+        return self._sizes[size]
+
+
+@dataclass(frozen=True)
+class RegionalAffine:
+    """x -> Σk wk (Ak x + Bk) + (1 - Σk wk) x: one map per region, identity where no region reaches."""
+
+    maps: Sequence[Affine]
+    weights: RegionWeights | None
+    """None: the only map applies everywhere."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        if self.weights is None:
+            return self.maps[0](x)
+        weights = self.weights.at(x.shape[-2:]).to(x.dtype)
+        out = x * (1 - weights.sum(1, keepdim=True))
+        for k, region in enumerate(self.maps):
+            out = out + region(x) * weights[:, k : k + 1]
+        return out

@@ -1,0 +1,125 @@
+"""`lite`: a small encoder and decoder trained together, the embedded default.
+
+    image --level 0: colours--> y --encoder--> features at 1/2, 1/4, 1/8 --AdaIN--> decoder --> y + residual
+
+All convolutions are 3x3 with reflected borders. Full resolution is only touched by the colour map and the final addition:
+pixels enter and leave as 2x2 blocks. The decoder's layers are modulated by affine maps that are linear in the target
+moments, so blending, strength and regions stay exact there too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..affine import Affine, RegionalAffine
+from ..model import StyleTransferModel
+from ..moments import Statistics
+
+DEFAULT_WIDTHS = (32, 64, 128)
+"""Channels at 1/2, 1/4 and 1/8 of the resolution."""
+
+
+class Lite(StyleTransferModel):
+    architecture = "lite"
+    color = True
+    stride = 8
+    level_strides = (2, 4, 8)
+
+    def __init__(self, widths: Sequence[int] = DEFAULT_WIDTHS) -> None:
+        super().__init__()
+        half, quarter, eighth = self.widths = tuple(widths)
+        self.encoder = Encoder(half, quarter, eighth)
+        self.decoder = Decoder(half, quarter, eighth)
+        code = 3 + 9 + 2 * sum(self.widths)
+        self.modulation = nn.Linear(code, 2 * sum(self.decoder.modulated))
+        # The decoder starts as if it were not modulated.
+        nn.init.normal_(self.modulation.weight, std=0.02 * code**-0.5)
+        nn.init.zeros_(self.modulation.bias)
+
+    def encode(self, image: Tensor) -> list[Tensor]:
+        return self.encoder(image)
+
+    def decode(self, image: Tensor, features: Sequence[Tensor], modulations: Sequence[RegionalAffine]) -> Tensor:
+        return image + self.decoder(features, modulations).to(image.dtype)
+
+    def modulate(self, target: Sequence[Statistics]) -> list[Affine]:
+        code = torch.cat([part.flatten(1).float() for level in target for part in level], 1)
+        with torch.autocast(code.device.type, enabled=False):
+            flat = F.linear(code, self.modulation.weight.float(), self.modulation.bias.float())
+        parts = flat.split([n for width in self.decoder.modulated for n in (width, width)], 1)
+        return [Affine(1 + scale, shift) for scale, shift in zip(parts[::2], parts[1::2], strict=True)]
+
+
+class Encoder(nn.Module):
+    def __init__(self, half: int, quarter: int, eighth: int) -> None:
+        super().__init__()
+        self.down2 = conv(12, half)
+        self.down4 = conv(half, quarter, stride=2)
+        self.at4 = conv(quarter, quarter)
+        self.down8 = conv(quarter, eighth, stride=2)
+        self.at8 = conv(eighth, eighth)
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        half = F.relu(self.down2(F.pixel_unshuffle(image, 2)))
+        quarter = F.relu(self.at4(F.relu(self.down4(half))))
+        eighth = F.relu(self.at8(F.relu(self.down8(quarter))))
+        return [half, quarter, eighth]
+
+
+class Decoder(nn.Module):
+    def __init__(self, half: int, quarter: int, eighth: int) -> None:
+        super().__init__()
+        self.first8 = Residual(eighth)
+        self.second8 = Residual(eighth)
+        self.up4 = conv(eighth, quarter)
+        self.at4 = conv(quarter, quarter)
+        self.residual4 = Residual(quarter)
+        self.up2 = conv(quarter, half)
+        self.at2 = conv(half, half)
+        self.pixels = conv(half, 12)
+        # Training starts from the recoloured content.
+        nn.init.zeros_(self.pixels.weight)
+        nn.init.zeros_(self.pixels.bias)
+        self.modulated = (eighth, eighth, quarter, quarter, quarter, half, half)
+        """Channels of each modulated layer, in order."""
+
+    def forward(self, features: Sequence[Tensor], modulations: Sequence[RegionalAffine]) -> Tensor:
+        half, quarter, eighth = features
+        first8, second8, up4, at4, residual4, up2, at2 = modulations
+        x = self.second8(self.first8(eighth, first8), second8)
+        x = F.relu(up4(self.up4(x)))
+        x = F.relu(at4(self.at4(upsample(x) + quarter)))
+        x = self.residual4(x, residual4)
+        x = F.relu(up2(self.up2(x)))
+        x = F.relu(at2(self.at2(upsample(x) + half)))
+        return F.pixel_shuffle(self.pixels(x), 2)
+
+
+class Residual(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = conv(width, width)
+        self.second = conv(width, width)
+
+    def forward(self, x: Tensor, modulation: RegionalAffine) -> Tensor:
+        return x + self.second(F.relu(modulation(self.first(x))))
+
+
+def conv(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, 3, stride, padding=1, padding_mode="reflect")
+
+
+def upsample(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2, mode="nearest")
+
+
+def detect(state: Mapping[str, Tensor]) -> bool:
+    return "encoder.down2.weight" in state and "modulation.weight" in state
+
+
+def from_state(state: Mapping[str, Tensor]) -> Lite:
+    return Lite([len(state[f"encoder.{name}.weight"]) for name in ("down2", "down4", "down8")])

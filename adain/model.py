@@ -1,0 +1,131 @@
+"""StyleTransferModel: an encoder, a decoder and the levels at which AdaIN joins them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .affine import Affine, RegionalAffine
+from .errors import ImageError
+from .images import check_image, check_mask, resize
+from .moments import Moments, Statistics, channel_moments, color_moments
+from .style import Style
+
+
+class StyleTransferModel(nn.Module):
+    """Base of every architecture. Subclasses define the class attributes and `encode`, `decode` and maybe `modulate`."""
+
+    architecture: ClassVar[str]
+    """Name in the registry and in file metadata."""
+    stride: ClassVar[int]
+    """Height and width are padded to a multiple of this before `encode`."""
+    level_strides: ClassVar[tuple[int, ...]]
+    """Downsampling of each feature map that `encode` returns."""
+    color: ClassVar[bool] = False
+    """Whether level 0, the colours of the image itself, is matched before the encoder."""
+    correction: int = 0
+    """1 for networks trained with the unbiased standard deviation."""
+    encoder: nn.Module
+
+    fingerprint: str = ""
+    """Hash of the encoder's stored weights; set by `seal`, remembered by every Style."""
+    name: str = ""
+    """Where the weights came from, for messages."""
+
+    def encode(self, image: Tensor) -> list[Tensor]:
+        """Feature maps at every level of `image` [B, 3, H, W], H and W multiples of `stride`."""
+        raise NotImplementedError
+
+    def decode(self, image: Tensor, features: Sequence[Tensor], modulations: Sequence[RegionalAffine]) -> Tensor:
+        """A picture [B, 3, H, W] (not clamped) from stylised `features`; `image` is what was encoded."""
+        raise NotImplementedError
+
+    def modulate(self, target: Sequence[Statistics]) -> list[Affine]:
+        """Affine maps for the decoder's own layers, linear in the target statistics of all levels. None by default."""
+        return []
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype the network computes in; statistics are float32 or better whatever it is."""
+        return next(self.encoder.parameters()).dtype
+
+    def seal(self) -> None:
+        """Record the fingerprint of the encoder's weights. Call once, after loading and before any conversion."""
+        digest = hashlib.sha256(self.architecture.encode())
+        for key, value in sorted(self.encoder.state_dict().items()):
+            digest.update(key.encode())
+            digest.update(value.float().cpu().numpy().tobytes())
+        self.fingerprint = digest.hexdigest()
+
+    def pad(self, image: Tensor) -> Tensor:
+        """`image` grown at the right and bottom to a multiple of `stride`: reflected, then repeated where too small."""
+        height, width = image.shape[-2:]
+        # Reflection inside the network needs at least two samples at the coarsest level.
+        bottom, right = (max(2 * self.stride, -(-n // self.stride) * self.stride) - n for n in (height, width))
+        if bottom or right:
+            reflect = (0, min(right, width - 1), 0, min(bottom, height - 1))
+            image = F.pad(image, reflect, mode="reflect")
+            image = F.pad(image, (0, right - reflect[1], 0, bottom - reflect[3]), mode="replicate")
+        return image
+
+    def measure(self, features: Sequence[Tensor], size: torch.Size, mask: Tensor | None = None) -> list[Moments]:
+        """Moments of padded `features` over the part that shows the image of `size` (height, width).
+
+        `mask` [B or 1, 1, height, width] weighs the pixels.
+        """
+        moments = []
+        for feature, stride in zip(features, self.level_strides, strict=True):
+            height, width = (-(-n // stride) for n in size)
+            level_mask = None if mask is None else F.avg_pool2d(mask, stride, ceil_mode=True, count_include_pad=False)
+            moments.append(channel_moments(feature[:, :, :height, :width], level_mask))
+        return moments
+
+    @torch.inference_mode()
+    def encode_style(self, image: Tensor, mask: Tensor | None = None, size: int = 0, name: str = "") -> Style:
+        """The Style of `image` [S, 3, H, W] in 0..1: one style per image of the batch.
+
+        `mask` [S or 1, 1, h, w] in 0..1 says which part of the image is the style. `size` is the short side in pixels
+        to which the image is scaled first (0: as it is); smaller gives finer strokes. Raises ImageError for bad tensors.
+        """
+        check_image(image, "style image")
+        if mask is not None:
+            mask = check_mask(mask, "style mask", len(image))
+            if not (mask.amax((1, 2, 3)) > 0).all():
+                raise ImageError("The style mask is zero everywhere, so no style is left. Paint the part to use in white.")
+        if size < 0:
+            raise ImageError(f"The style size {size} is negative. Give the short side in pixels, or 0 for as it is.")
+        if size:
+            scale = size / min(image.shape[-2:])
+            image = resize(image, (max(1, round(image.shape[-2] * scale)), max(1, round(image.shape[-1] * scale))))
+        if mask is not None:
+            mask = resize(mask.to(self.device), image.shape[-2:])
+        singles = []
+        for i in range(len(image)):
+            single_mask = None if mask is None else mask[min(i, len(mask) - 1)][None]
+            singles.append(self.statistics_of(image[i : i + 1].to(self.device), single_mask))
+        levels = tuple(
+            Statistics(torch.cat([s.mean for s in level]), torch.cat([s.std for s in level]))
+            for level in zip(*singles, strict=True)
+        )
+        return Style(levels, self.fingerprint, self.architecture, name)
+
+    def statistics_of(self, image: Tensor, mask: Tensor | None = None) -> list[Statistics]:
+        """Statistics of every level of `image` [B, 3, H, W], level 0 first if the model has it; differentiable."""
+        levels = [color_statistics(image, mask)] if self.color else []
+        features = self.encode(self.pad(image).to(self.dtype, memory_format=torch.channels_last))
+        return levels + [m.statistics(self.correction) for m in self.measure(features, image.shape[-2:], mask)]
+
+
+def color_statistics(image: Tensor, mask: Tensor | None = None) -> Statistics:
+    """Level 0: statistics of the colours of `image` [B, 3, H, W], in full precision even under autocast."""
+    with torch.autocast(image.device.type, enabled=False):
+        return color_moments(image, mask).statistics()

@@ -1,0 +1,125 @@
+"""First and second moments of images and feature maps: all that AdaIN knows about a style."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+CHANNEL_EPS = 1e-5
+"""Added to a channel's variance before the square root, as in the paper's code."""
+
+COLOR_EPS = 1e-4
+"""Added to the diagonal of an RGB covariance: about (2.5 / 255)^2, so that 8-bit noise of a flat picture is not stretched."""
+
+
+class Statistics(NamedTuple):
+    """What AdaIN matches at one level: a mean and a standard deviation.
+
+    `mean` is [B, C]. `std` is [B, C] at a feature level; at level 0 (RGB) it is the symmetric square root of
+    the covariance, [B, 3, 3].
+    """
+
+    mean: Tensor
+    std: Tensor
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Weighted moments of [B, C, H, W] values, in float32 or float64.
+
+    `mean` is [B, C], `var` the population variance [B, C] or covariance [B, C, C], `weight` [B] the number of
+    pixels or the sum of the mask.
+    """
+
+    mean: Tensor
+    var: Tensor
+    weight: Tensor
+
+    def statistics(self, correction: int = 0) -> Statistics:
+        """Mean and standard deviation; `correction=1` is the unbiased deviation that some published networks use."""
+        var = self.var
+        if correction:
+            factor = self.weight / (self.weight - correction).clamp_min(1)
+            var = var * factor.view(-1, *[1] * (var.ndim - 1))
+        if var.ndim == 2:
+            return Statistics(self.mean, (var + CHANNEL_EPS).sqrt())
+        return Statistics(self.mean, matrix_power(var + COLOR_EPS * torch.eye(var.shape[-1]).to(var), 0.5))
+
+
+def channel_moments(x: Tensor, mask: Tensor | None = None) -> Moments:
+    """Per-channel mean and variance of `x` [B, C, H, W], weighted by `mask` [B or 1, 1, H, W] >= 0 if given.
+
+    A mask that is zero everywhere gives zeros, never NaN.
+    """
+    x = _wide(x)
+    if mask is None:
+        var, mean = torch.var_mean(x, (2, 3), correction=0)
+        return Moments(mean, var, mean.new_full((x.shape[0],), x.shape[2] * x.shape[3]))
+    mask, weight = _mask_and_weight(x, mask)
+    total = weight.clamp_min(torch.finfo(x.dtype).tiny)[:, None]
+    mean = (x * mask).sum((2, 3)) / total
+    var = ((x - mean[:, :, None, None]).square() * mask).sum((2, 3)) / total
+    return Moments(mean, var, weight)
+
+
+def color_moments(x: Tensor, mask: Tensor | None = None) -> Moments:
+    """Mean and full covariance of the colours of `x` [B, 3, H, W], weighted by `mask` [B or 1, 1, H, W] if given."""
+    x = _wide(x)
+    pixels = x.flatten(2)
+    if mask is None:
+        mean = pixels.mean(2)
+        centred = pixels - mean[:, :, None]
+        cov = centred @ centred.transpose(1, 2) / pixels.shape[2]
+        return Moments(mean, cov, mean.new_full((x.shape[0],), pixels.shape[2]))
+    mask, weight = _mask_and_weight(x, mask)
+    total = weight.clamp_min(torch.finfo(x.dtype).tiny)
+    weighted = mask.flatten(2)
+    mean = (pixels * weighted).sum(2) / total[:, None]
+    centred = pixels - mean[:, :, None]
+    cov = (centred * weighted) @ centred.transpose(1, 2) / total[:, None, None]
+    return Moments(mean, cov, weight)
+
+
+def merge(parts: Sequence[Moments]) -> Moments:
+    """Moments of the union of disjoint parts (tiles, frames), accumulated in float64 (Chan et al. 1983)."""
+    weights = torch.stack([p.weight.double() for p in parts])
+    weight = weights.sum(0)
+    shares = weights / weight.clamp_min(torch.finfo(torch.float64).tiny)
+    means = torch.stack([p.mean.double() for p in parts])
+    mean = (means * shares[..., None]).sum(0)
+    delta = means - mean
+    full = parts[0].var.ndim == 3
+    spread = delta[..., :, None] * delta[..., None, :] if full else delta.square()
+    shares = shares.view(*shares.shape, *[1] * (spread.ndim - 2))
+    var = ((torch.stack([p.var.double() for p in parts]) + spread) * shares).sum(0)
+    return Moments(mean, var, weight)
+
+
+def blend(statistics: Sequence[Statistics], weights: Sequence[float]) -> Statistics:
+    """Weighted sum of means and of deviations; with weights that sum to 1 it is the paper's interpolation.
+
+    AdaIN is affine in (mean, std), so mixing the statistics equals mixing the stylised features.
+    """
+    mean = sum(s.mean * w for s, w in zip(statistics, weights, strict=True))
+    std = sum(s.std * w for s, w in zip(statistics, weights, strict=True))
+    assert isinstance(mean, Tensor) and isinstance(std, Tensor)  # sum() of an empty sequence would be 0
+    return Statistics(mean, std)
+
+
+def matrix_power(symmetric: Tensor, exponent: float) -> Tensor:
+    """`symmetric` [B, n, n], positive semi-definite, to a real power."""
+    values, vectors = torch.linalg.eigh(symmetric)
+    return (vectors * values.clamp_min(1e-12).pow(exponent)[..., None, :]) @ vectors.transpose(-1, -2)
+
+
+def _wide(x: Tensor) -> Tensor:
+    return x if x.dtype == torch.float64 else x.float()
+
+
+def _mask_and_weight(x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    mask = mask.to(x).expand(x.shape[0], -1, -1, -1)
+    return mask, mask.sum((1, 2, 3))

@@ -1,0 +1,132 @@
+"""A Style: the moments of one or more style images at every level of an encoder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from .errors import StyleError
+from .files import replacing
+from .moments import Statistics, blend
+
+_FORMAT = "adain-style-1"
+
+
+@dataclass(frozen=True)
+class Style:
+    """Statistics [S, ...] of S styles at every level, and the fingerprint of the encoder that measured them.
+
+    S is 1 for one style image; a batch of images gives one style each, which pair with as many contents.
+    """
+
+    levels: tuple[Statistics, ...]
+    fingerprint: str
+    architecture: str
+    name: str = ""
+
+    def __len__(self) -> int:
+        return len(self.levels[0].mean)
+
+    def __getitem__(self, index: int) -> Style:
+        """The style at `index` of a batch, as a batch of one."""
+        chosen = range(len(self))[index]
+        return self._map(lambda t: t[chosen : chosen + 1])
+
+    def to(self, device: torch.device | str) -> Style:
+        return self._map(lambda t: t.to(device))
+
+    def average(self) -> Style:
+        """One style that blends all of a batch equally."""
+        return Style.blend([self[i] for i in range(len(self))])
+
+    @staticmethod
+    def blend(styles: Sequence[Style], weights: Sequence[float] | None = None) -> Style:
+        """The weighted mix of `styles`, equal to the paper's interpolation of stylised features.
+
+        `weights` are any numbers >= 0 with a positive sum (default: equal); they are normalised to sum to 1.
+        Raises StyleError for unusable weights or styles of different models.
+        """
+        shares = normalized_weights(weights if weights is not None else [1.0] * len(styles), len(styles))
+        first = styles[0]
+        for other in styles[1:]:
+            other.check_made_for(first.fingerprint, first.architecture)
+        levels = tuple(blend(level, shares) for level in zip(*(s.levels for s in styles), strict=True))
+        return replace(first, levels=levels, name=" + ".join(s.name for s in styles if s.name))
+
+    def check_made_for(self, fingerprint: str, architecture: str) -> None:
+        """Raise StyleError unless this style was measured by the encoder with this fingerprint."""
+        if self.fingerprint != fingerprint:
+            label = f"The style {self.name!r}" if self.name else "The style"
+            raise StyleError(
+                f"{label} was made by the {self.architecture} encoder {self.fingerprint[:12]} and cannot be used with the "
+                f"{architecture} encoder {fingerprint[:12]}. Encode the style image again with the model that applies it."
+            )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a safetensors file of a few kB, float32."""
+        tensors = {}
+        for i, level in enumerate(self.levels):
+            tensors[f"level{i}.mean"] = level.mean.float().cpu().contiguous()
+            tensors[f"level{i}.std"] = level.std.float().cpu().contiguous()
+        metadata = {"format": _FORMAT, "fingerprint": self.fingerprint, "architecture": self.architecture, "name": self.name}
+        with replacing(path) as temporary:
+            save_file(tensors, temporary, metadata)
+
+    @staticmethod
+    def load(path: str | os.PathLike[str]) -> Style:
+        """Read what `save` wrote. Raises StyleError if `path` is anything else."""
+        path = Path(path)
+        if not path.is_file():
+            raise StyleError(f"There is no style file at {path}. Make one with `adain style save`.")
+        try:
+            with safe_open(path, "pt") as file:
+                metadata = file.metadata() or {}
+                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - safe_open is no dict
+        except (SafetensorError, OSError) as error:
+            raise StyleError(f"{path} is not a readable safetensors file ({error}).") from error
+        if metadata.get("format") != _FORMAT:
+            raise StyleError(f"{path} is a safetensors file but not a style: its metadata lacks format={_FORMAT}.")
+        levels = []
+        while f"level{len(levels)}.mean" in tensors:
+            mean, std = tensors[f"level{len(levels)}.mean"], tensors.get(f"level{len(levels)}.std")
+            if std is None or not (mean.isfinite().all() and std.isfinite().all()):
+                raise StyleError(f"{path} is damaged: level {len(levels)} is incomplete or not finite. Save the style again.")
+            levels.append(Statistics(mean, std))
+        if not levels:
+            raise StyleError(f"{path} is damaged: it holds no levels. Save the style again.")
+        return Style(tuple(levels), metadata["fingerprint"], metadata["architecture"], metadata.get("name", ""))
+
+    def _map(self, function) -> Style:  # noqa: ANN001 - Callable[[Tensor], Tensor]
+        return replace(self, levels=tuple(Statistics(function(mean), function(std)) for mean, std in self.levels))
+
+
+@dataclass(frozen=True)
+class Region:
+    """A style and where it applies.
+
+    `mask` [B or 1, 1, H, W] in 0..1 (any size: it is resized to the content). None makes it the base style:
+    it fills what the other regions leave.
+    """
+
+    style: Style
+    mask: Tensor | None = None
+
+
+def normalized_weights(weights: Sequence[float], count: int) -> list[float]:
+    """`weights` scaled to sum to 1. Raises StyleError if they are not `count` finite numbers >= 0 with a positive sum."""
+    if not count:
+        raise StyleError("There is no style to blend. Give at least one.")
+    if len(weights) != count:
+        raise StyleError(f"There are {len(weights)} weights for {count} styles. Give one weight for each style.")
+    values = [float(w) for w in weights]
+    total = sum(values)
+    if not all(0 <= v < float("inf") for v in values) or not 0 < total < float("inf"):
+        raise StyleError(f"The weights {values} cannot be used: they must be numbers >= 0, at least one above 0.")
+    return [v / total for v in values]

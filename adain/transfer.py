@@ -1,0 +1,185 @@
+"""The pipeline: colours -> encode -> moments -> affine -> decode, for pictures, batches and frames."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import get_args
+
+import torch
+from torch import Tensor
+
+from .affine import Affine, RegionalAffine, RegionWeights, affine
+from .color import ColorMode, apply_color_mode
+from .errors import ImageError, StyleError
+from .images import check_image, check_mask, resize
+from .model import StyleTransferModel, color_statistics
+from .moments import Statistics, blend
+from .style import Region, Style
+
+Progress = Callable[[int, int], None]
+"""Called as `progress(done, total)` in frames; raise from it to stop."""
+
+PIXELS_PER_CHUNK = 2**21
+"""Frames are processed together on a GPU up to this many pixels (eight of 512 x 512); beyond it, batches gain nothing."""
+
+
+def stylize(
+    model: StyleTransferModel,
+    content: Tensor,
+    style: Style | Sequence[Region],
+    *,
+    strength: float = 1.0,
+    mask: Tensor | None = None,
+    color: ColorMode = "style",
+    chunk: int = 0,
+    progress: Progress | None = None,
+) -> Tensor:
+    """Paint `content` [B, 3, H, W], float RGB 0..1, in a style; the result has the same batch, size, dtype and device.
+
+    `style` is one style for all, a batch of B styles (one per picture), or regions, each a style with its own mask.
+    One picture with S styles gives S pictures. Pixels that no region covers take the base style (the Region without a mask),
+    or stay as they are. `mask` [B or 1, 1, h, w] limits everything: where it is 0 the content is returned bit for bit,
+    and masked-out pixels take no part in the moments. `strength` 0..1 is the paper's alpha (equation 14).
+    `color` is "style", "keep" (content's colours, stylised luma) or "match" (stylised, then moved to the content's
+    colour moments). `chunk` is the number of frames processed together (0: chosen).
+
+    Raises ImageError for unusable tensors and StyleError for unusable styles, strengths and colour modes.
+    """
+    check_image(content, "content")
+    regions = [Region(style)] if isinstance(style, Style) else list(style)
+    count = _check(model, content, regions, strength, color)
+    weights = region_weights(regions, mask, content)
+    styles = [region.style.to(model.device) for region in regions]
+
+    out = torch.empty((count, *content.shape[1:]), dtype=content.dtype, device=content.device)
+    chunk = chunk or _frames_per_chunk(model, content)
+    for start in range(0, count, chunk):
+        frames = slice(start, min(start + chunk, count))
+        images = _rows(content, frames).to(model.device)
+        chunk_weights = None if weights is None else _rows(weights, frames).to(images)
+        targets = [[Statistics(_rows(s.mean, frames), _rows(s.std, frames)) for s in style.levels] for style in styles]
+        out[frames] = _stylize_chunk(model, images, targets, chunk_weights, strength, color).to(out)
+        if progress:
+            progress(frames.stop, count)
+    return out
+
+
+@torch.inference_mode()
+def _stylize_chunk(
+    model: StyleTransferModel,
+    images: Tensor,
+    targets: Sequence[Sequence[Statistics]],
+    weights: Tensor | None,
+    strength: float,
+    color: ColorMode,
+) -> Tensor:
+    images = images if images.dtype == torch.float64 else images.float()
+    stylized = render(model, images, targets, weights, strength).clamp(0, 1)
+    covered = None if weights is None else weights.sum(1, keepdim=True)
+    stylized = apply_color_mode(color, images, stylized, covered)
+    return stylized if covered is None else torch.lerp(images, stylized, covered)
+
+
+def render(
+    model: StyleTransferModel,
+    images: Tensor,
+    targets: Sequence[Sequence[Statistics]],
+    weights: Tensor | None = None,
+    strength: float | Tensor = 1.0,
+) -> Tensor:
+    """The network's picture, not clamped, for `images` [B, 3, H, W]; differentiable, so training uses it too.
+
+    `targets` holds for each of K regions the style's statistics at every level ([B or 1, ...]); `weights`
+    [B, K, H, W] says where each region applies (None: one region, everywhere). `strength` blends each target with the
+    content's own statistics, which is the paper's interpolation of features.
+    """
+    masks = [None] * len(targets) if weights is None else [weights[:, k : k + 1] for k in range(len(targets))]
+    share = None if weights is None else weights / weights.sum(1, keepdim=True).clamp_min(1e-6)
+    aims = [list[Statistics]() for _ in targets]
+
+    def level_map(own: Sequence[Statistics], level: int, region_weights: RegionWeights | None) -> RegionalAffine:
+        maps = []
+        for k, target in enumerate(targets):
+            aims[k].append(blend([own[k], target[level]], [1 - strength, strength]))
+            maps.append(affine(own[k], aims[k][-1]))
+        return RegionalAffine(maps, region_weights)
+
+    first_feature = 0
+    if model.color:
+        first_feature = 1
+        with torch.autocast(images.device.type, enabled=False):
+            own = [color_statistics(images, mask) for mask in masks]
+            recolor = level_map(own, 0, None if share is None else RegionWeights(share))
+            # Far outside the gamut the network has seen nothing; half a range is enough for its residual to correct.
+            images = recolor(images).clamp(-0.5, 1.5)
+
+    padded = model.pad(images)
+    padded_share = None if share is None else RegionWeights(model.pad(share))
+    features = model.encode(padded.to(model.dtype, memory_format=torch.channels_last))
+    measured = [model.measure(features, images.shape[-2:], mask) for mask in masks]
+    styled = []
+    for i, feature in enumerate(features):
+        own = [region[i].statistics(model.correction) for region in measured]
+        styled.append(level_map(own, first_feature + i, padded_share)(feature))
+
+    per_region: list[list[Affine]] = [model.modulate(aim) for aim in aims]
+    modulations = [RegionalAffine(maps, padded_share) for maps in zip(*per_region, strict=True)]
+    return model.decode(padded, styled, modulations)[:, :, : images.shape[-2], : images.shape[-1]]
+
+
+def region_weights(regions: Sequence[Region], mask: Tensor | None, content: Tensor) -> Tensor | None:
+    """How much each region counts at each pixel of `content`: [B or 1, K, H, W], summing to at most 1; None for everywhere.
+
+    Where masks overlap they are scaled to sum to 1; the base style takes the rest. Raises ImageError for a mask that is
+    zero everywhere and StyleError for two base styles.
+    """
+    batch, size = len(content), content.shape[-2:]
+    if sum(region.mask is None for region in regions) > 1:
+        raise StyleError("Two regions have no mask. Only one base style can fill what the others leave: mask the rest.")
+    if mask is None and all(region.mask is None for region in regions):
+        return None
+    masks = [None if r.mask is None else _usable_mask(r.mask, f"mask of region {i + 1}", batch, size) for i, r in enumerate(regions)]
+    given = [m for m in masks if m is not None]
+    limit = None if mask is None else _usable_mask(mask, "mask", batch, size)
+    rows = max(len(m) for m in [*given, limit] if m is not None)
+    total = sum((m.expand(rows, -1, -1, -1) for m in given), torch.zeros(rows, 1, *size, dtype=torch.float32))
+    parts = [(1 - total).clamp_min(0) if m is None else (m / total.clamp_min(1)).expand(rows, -1, -1, -1) for m in masks]
+    weights = torch.cat(parts, 1)
+    return weights if limit is None else weights * limit
+
+
+def _usable_mask(mask: Tensor, label: str, batch: int, size: torch.Size) -> Tensor:
+    mask = resize(check_mask(mask, label, batch).float().cpu(), size).clamp(0, 1)
+    if not mask.amax() > 0:
+        raise ImageError(f"The {label} is zero everywhere, so nothing would be stylised. Paint where the style applies in white.")
+    return mask
+
+
+def _check(model: StyleTransferModel, content: Tensor, regions: Sequence[Region], strength: float, color: str) -> int:
+    """The number of pictures that come out."""
+    if not regions:
+        raise StyleError("No style was given. Pass a Style or at least one Region.")
+    if not 0 <= strength <= 1:
+        raise StyleError(f"The strength is {strength}. It must lie between 0 (content only) and 1 (full style).")
+    if color not in get_args(ColorMode):
+        raise StyleError(f"The colour mode {color!r} is unknown. Choose one of {', '.join(get_args(ColorMode))}.")
+    counts = {len(content)}
+    for region in regions:
+        region.style.check_made_for(model.fingerprint, model.architecture)
+        counts.add(len(region.style))
+    counts.discard(1)
+    if len(counts) > 1:
+        raise StyleError(f"{len(content)} pictures do not pair with styles in batches of {sorted(counts)}. Use 1 or as many styles as pictures.")
+    return counts.pop() if counts else 1
+
+
+def _rows(x: Tensor, rows: slice) -> Tensor:
+    """`x[rows]`, where a batch of one stands for every row."""
+    return x if len(x) == 1 else x[rows]
+
+
+def _frames_per_chunk(model: StyleTransferModel, content: Tensor) -> int:
+    # A CPU gains nothing from batches of pictures this size, and one frame at a time keeps its caches warm.
+    if model.device.type == "cpu":
+        return 1
+    return max(1, PIXELS_PER_CHUNK // (content.shape[-2] * content.shape[-1]))

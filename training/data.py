@@ -1,0 +1,87 @@
+"""Random crops of the images in a folder; each sample is a pure function of the seed and its number.
+
+So any number of loader workers gives the same run, and a resumed run continues with the very next sample.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+from pathlib import Path
+
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+from torch.utils.data import Dataset
+from torchvision.transforms.functional import pil_to_tensor
+
+from ..adain.errors import ImageError
+from ..adain.images import EXTENSIONS
+
+_logger = logging.getLogger(__name__)
+
+
+def find_images(folder: str | os.PathLike[str]) -> list[Path]:
+    """Every image file below `folder`, sorted. Raises ImageError if there is none."""
+    root = Path(folder)
+    paths = sorted(p for p in root.rglob("*") if p.suffix.lower() in EXTENSIONS and p.is_file())
+    if not paths:
+        raise ImageError(f"There are no images below {root}. Expected files such as .jpg or .png, in any depth of folders.")
+    return paths
+
+
+class Crops(Dataset[tuple[Tensor, int]]):
+    """Sample i: a square crop, uint8 [3, crop, crop], of a random image, and the key of that crop.
+
+    The crop shows a square of `crop` / zoom pixels, zoom drawn from `zoom` = (low, high); half of the crops are mirrored.
+    With `variants` = n > 0 each image has only n different crops, decoded once and kept, with keys to keep more by;
+    with 0 crops never repeat. Unreadable images are named in the log, counted in `broken`, and replaced by the next one.
+    """
+
+    def __init__(
+        self, paths: list[Path], length: int, *, crop: int, zoom: tuple[float, float], seed: str, start: int = 0, variants: int = 0
+    ) -> None:
+        self.paths, self.crop, self.zoom, self.seed = paths, crop, zoom, seed
+        self.start, self.length, self.variants = start, length, variants
+        self.broken: set[Path] = set()
+        self._kept: dict[int, Tensor] = {}
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        sample = self.start + index
+        rng = random.Random(f"{self.seed}/{sample}")
+        image = rng.randrange(len(self.paths))
+        key = image * self.variants + rng.randrange(self.variants) if self.variants else sample
+        if key in self._kept:
+            return self._kept[key], key
+        value = self._draw(image, random.Random(f"{self.seed}/crop/{key}"))
+        if self.variants:
+            self._kept[key] = value
+        return value, key
+
+    def _draw(self, image: int, rng: random.Random) -> Tensor:
+        for offset in range(len(self.paths)):
+            path = self.paths[(image + offset) % len(self.paths)]
+            try:
+                with Image.open(path) as file:
+                    return self._crop(ImageOps.exif_transpose(file).convert("RGB"), rng)
+            except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+                if path not in self.broken:
+                    self.broken.add(path)
+                    _logger.warning("skipping %s (%s), %d broken so far", path, error, len(self.broken))
+        raise ImageError(f"None of the {len(self.paths)} images can be read; the first is {self.paths[0]}.")
+
+    def _crop(self, image: Image.Image, rng: random.Random) -> Tensor:
+        side = min(round(self.crop / rng.uniform(*self.zoom)), image.width, image.height)
+        left, top = rng.randint(0, image.width - side), rng.randint(0, image.height - side)
+        box = (left, top, left + side, top + side)
+        image = image.resize((self.crop, self.crop), Image.Resampling.BICUBIC, box, reducing_gap=2.0)
+        return pil_to_tensor(ImageOps.mirror(image) if rng.random() < 0.5 else image)
+
+
+def to_float(crops: Tensor, device: torch.device) -> Tensor:
+    """uint8 [B, 3, H, W] as float 0..1 on `device`, channels last."""
+    return crops.to(device).float().div_(255).contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,104 @@
+"""The paper's losses, measured by VGG-19 up to relu4_1."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from ..adain.affine import affine
+from ..adain.architectures.vgg19 import ENCODER, WIDTHS
+from ..adain.errors import ModelError
+from ..adain.moments import CHANNEL_EPS, Statistics
+
+
+class LossNetwork(nn.Module):
+    """VGG-19 to relu4_1, frozen: RGB [B, 3, H, W] in 0..1 to the features at relu1_1, relu2_1, relu3_1 and relu4_1.
+
+    Read from a safetensors file with `conv1_1.weight` .. `conv4_1.bias` whose first layer takes RGB in 0..1 and whose
+    channels have a mean activation of about 1, so that the four levels weigh alike. Borders are zero-padded: the few
+    pixels they change do not matter to a loss, and reflecting them can cost more than the convolutions.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        super().__init__()
+        if not Path(path).is_file():
+            raise ModelError(f"There is no loss network at {path}. Give a safetensors file of VGG-19 with --loss-network.")
+        for name in ENCODER:
+            if name != "pool":
+                self.add_module(name, nn.Conv2d(*WIDTHS[name], 3, padding=1))
+        self.load_state_dict(load_file(path))
+        self.requires_grad_(False).eval()
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        features = []
+        x = image
+        for name in ENCODER:
+            if name == "pool":
+                x = F.max_pool2d(x, 2)
+                continue
+            x = F.relu(self.get_submodule(name)(x))
+            if name.endswith("_1"):
+                features.append(x)
+        return features
+
+
+class _ChannelStatistics(torch.autograd.Function):
+    """Mean and standard deviation per channel. Autograd's own backward of var_mean costs more than a convolution."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ANN001 - torch's own context
+        var, mean = torch.var_mean(x.float(), (2, 3), correction=0)
+        std = (var + CHANNEL_EPS).sqrt()
+        ctx.save_for_backward(x, mean, std)
+        return mean, std
+
+    @staticmethod
+    def backward(ctx, grad_mean: Tensor, grad_std: Tensor) -> Tensor:  # noqa: ANN001 - torch's own context
+        x, mean, std = ctx.saved_tensors
+        pixels = x.shape[2] * x.shape[3]
+        scale = grad_std / (std * pixels)
+        shift = grad_mean / pixels - scale * mean
+        return torch.addcmul(shift[:, :, None, None].to(x.dtype), scale[:, :, None, None].to(x.dtype), x)
+
+
+def feature_statistics(x: Tensor) -> Statistics:
+    """Statistics [B, C] of `x` [B, C, H, W] in float32, with a backward pass of one fused expression."""
+    mean, std = _ChannelStatistics.apply(x)
+    return Statistics(mean, std)
+
+
+def adain_target(content: Tensor, style: Statistics) -> Tensor:
+    """t = AdaIN(content, style), the paper's content target, for relu4_1 features [B, C, H, W]; float32."""
+    content = content.float()
+    return affine(feature_statistics(content), style)(content)
+
+
+def content_loss(features: Tensor, target: Tensor) -> Tensor:
+    """Equation 12 as mean squared error."""
+    return F.mse_loss(features.float(), target)
+
+
+def style_loss(features: Sequence[Tensor], style: Sequence[Statistics]) -> Tensor:
+    """Equation 13: over the four levels, mean squared differences of channel means and of standard deviations."""
+    terms = []
+    for feature, wanted in zip(features, style, strict=True):
+        got = feature_statistics(feature)
+        terms += [F.mse_loss(got.mean, wanted.mean), F.mse_loss(got.std, wanted.std)]
+    return torch.stack(terms).sum()
+
+
+def range_loss(image: Tensor) -> Tensor:
+    """Mean squared distance of pixels outside 0..1, where clamping would cut the gradient and the picture."""
+    return (image - image.clamp(0, 1)).float().square().mean()
+
+
+def variation_loss(image: Tensor) -> Tensor:
+    """Total variation: mean absolute difference of neighbouring pixels, against noise and grids."""
+    image = image.float()
+    return image.diff(dim=2).abs().mean() + image.diff(dim=3).abs().mean()

@@ -1,0 +1,39 @@
+"""Preview sheets: a few contents by a few styles, to judge a run by looking."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..adain.images import read_picture, resize, write_picture
+from ..adain.model import StyleTransferModel
+from ..adain.transfer import stylize
+from .data import find_images
+from .recipe import Recipe
+
+_COUNT = 5
+_SIDE = 192
+
+
+def write_preview(model: StyleTransferModel, recipe: Recipe, path: Path) -> None:
+    """A PNG with styles down the left, contents along the top, and `model`'s pictures between."""
+    contents, styles = (_samples(folder) for folder in (recipe.content, recipe.style))
+    rows = [torch.cat([torch.ones_like(contents[0]), *contents], 3)]
+    for style in styles:
+        made = model.encode_style(style)
+        rows.append(torch.cat([style, *(stylize(model, content, made) for content in contents)], 3))
+    write_picture(path, torch.cat(rows, 2))
+
+
+def _samples(folder: str) -> list[Tensor]:
+    paths = find_images(folder)
+    # Spread over the folder, the same at each call.
+    return [_square(read_picture(paths[i * len(paths) // _COUNT]).rgb) for i in range(_COUNT)]
+
+
+def _square(image: Tensor) -> Tensor:
+    side = min(image.shape[-2:])
+    top, left = ((n - side) // 2 for n in image.shape[-2:])
+    return resize(image[..., top : top + side, left : left + side], (_SIDE, _SIDE))

@@ -1,0 +1,232 @@
+"""Train a style-transfer model.
+
+    adain-train --recipe training/recipes/lite.toml --content PHOTOS --style ARTWORKS --loss-network vgg19.safetensors
+    python training/train.py ...                                    the same
+    accelerate launch training/train.py ...                         several GPUs or machines
+    adain-train --recipe ... --resume                               go on after a stop
+
+`lite` is trained end to end; `vgg19` keeps its encoder (--encoder) and trains the decoder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import logging
+import math
+import sys
+import time
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+if not __package__:  # run as a file: the relative imports below need the installed package as their parent (PEP 366)
+    import adain_style_transfer.training
+
+    __package__ = adain_style_transfer.training.__name__
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+from ..adain.architectures.lite import Lite
+from ..adain.architectures.vgg19 import VGG19, load_naoto_encoder
+from ..adain.errors import AdaINError
+from ..adain.model import StyleTransferModel
+from ..adain.moments import Statistics
+from ..adain.transfer import render
+from ..weights import save_model
+from . import checkpoint
+from .data import Crops, find_images, to_float
+from .losses import LossNetwork, content_loss, range_loss, style_loss, variation_loss
+from .preview import write_preview
+from .recipe import Recipe, RecipeError, add_options, read_recipe
+from .targets import Targets
+
+_logger = logging.getLogger(__name__)
+
+
+class Trainer:
+    """One run of a recipe: `run()` trains from the current step to the last and exports the averaged model."""
+
+    def __init__(self, recipe: Recipe, resume: bool) -> None:
+        self.recipe = recipe
+        self.folder = Path(recipe.out)
+        self.accelerator = Accelerator(
+            mixed_precision=None if recipe.precision == "no" else recipe.precision, cpu=recipe.device == "cpu"
+        )
+        self.device = self.accelerator.device
+        set_seed(recipe.seed)
+
+        model = build_model(recipe).to(self.device, memory_format=torch.channels_last)
+        self.average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema))
+        optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=recipe.lr, betas=(0.9, 0.99))
+        self.step = checkpoint.load(self.folder, recipe, model, self.average, optimizer) if resume else 0
+        self.renderer, self.optimizer = self.accelerator.prepare(Renderer(model), optimizer)
+        self.model = model
+
+        loss_network = LossNetwork(recipe.loss_network).to(self.device, memory_format=torch.channels_last)
+        loss_dtype = torch.float32 if recipe.precision == "no" else torch.bfloat16
+        self.loss_network = loss_network.to(loss_dtype)
+        self.targets = Targets(self.loss_network, keep=recipe.variants > 0)
+        self.losses = {name: deque[float](maxlen=recipe.log_every) for name in ("content", "style", "loss")}
+
+    def run(self) -> None:
+        recipe, main = self.recipe, self.accelerator.is_main_process
+        if self.step >= recipe.steps:
+            raise RecipeError(f"The run in {self.folder} has reached its {recipe.steps} steps. Give more with --steps.")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        contents, styles = self._loader(recipe.content, "content"), self._loader(recipe.style, "style")
+        writer = SummaryWriter(self.folder / "tensorboard") if main else None
+        bar = tqdm(total=recipe.steps, initial=self.step, unit="step", disable=None if main else True)
+        started, first = time.perf_counter(), self.step
+        for content, style in zip(contents, styles, strict=True):
+            self._set_learning_rate()
+            self.train_step(content, style)
+            self.step += 1
+            bar.update()
+            if self.step % recipe.log_every == 0 and main:
+                self._log(writer, (time.perf_counter() - started) / (self.step - first))
+            if self.step % recipe.save_every == 0 or self.step == recipe.steps:
+                self.save()
+            if self.step % recipe.preview_every == 0 and main:
+                write_preview(self.averaged(), recipe, self.folder / f"preview-{self.step:06d}.png")
+        bar.close()
+        if writer:
+            writer.close()
+        if main:
+            self.export()
+
+    def train_step(self, content: tuple[Tensor, Tensor], style: tuple[Tensor, Tensor]) -> None:
+        recipe = self.recipe
+        contents, styles = to_float(content[0], self.device), to_float(style[0], self.device)
+        wanted = self.targets.styles(styles, style[1])
+        target = self.targets.contents(contents, content[1], wanted[-1])
+        # One picture of each batch is also painted in its own style: it must come back as it is (strength 0).
+        own = contents[:1] if recipe.identity_weight else None
+        with self.accelerator.autocast():
+            painted = self.renderer(contents, styles)
+            repainted = None if own is None else self.renderer(own, own)
+        features = self.loss_network(painted.to(next(self.loss_network.parameters()).dtype))
+        content_term, style_term = content_loss(features[-1], target), style_loss(features, wanted)
+        loss = recipe.content_weight * content_term + recipe.style_weight * style_term
+        loss = loss + recipe.range_weight * range_loss(painted)
+        if recipe.variation_weight:
+            loss = loss + recipe.variation_weight * variation_loss(painted)
+        if own is not None and repainted is not None:
+            loss = loss + recipe.identity_weight * (repainted - own).float().square().mean()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.accelerator.backward(loss)
+        self.accelerator.clip_grad_norm_(self.renderer.parameters(), recipe.clip)
+        self.optimizer.step()
+        self.average.update_parameters(self.model)
+        for name, value in zip(self.losses, (content_term, style_term, loss), strict=True):
+            self.losses[name].append(value.detach())
+
+    def averaged(self) -> StyleTransferModel:
+        """The model with averaged weights, in evaluation mode."""
+        model = copy.deepcopy(self.average.module)
+        assert isinstance(model, StyleTransferModel)
+        model.seal()
+        return model.eval()
+
+    def save(self) -> None:
+        if self.accelerator.is_main_process:
+            checkpoint.save(self.folder, self.recipe, self.step, self.model, self.average, self.optimizer)
+
+    def export(self) -> Path:
+        path = self.folder / f"adain-{self.recipe.architecture}.safetensors"
+        metadata = {
+            "license": self.recipe.license,
+            "data": self.recipe.data_note,
+            "steps": str(self.step),
+            "losses": f"content {self.recipe.content_weight:g}, style {self.recipe.style_weight:g}, range "
+            f"{self.recipe.range_weight:g}, identity {self.recipe.identity_weight:g}, variation {self.recipe.variation_weight:g}",
+        }
+        save_model(self.averaged(), path, metadata)
+        _logger.info("exported %s after %d steps", path, self.step)
+        return path
+
+    def _loader(self, folder: str, kind: str) -> Any:  # noqa: ANN401 - accelerate wraps the loader in a type of its own
+        recipe = self.recipe
+        crops = Crops(
+            find_images(folder),
+            (recipe.steps - self.step) * recipe.batch * self.accelerator.num_processes,
+            crop=recipe.crop,
+            zoom=(recipe.zoom_low, recipe.zoom_high),
+            seed=f"{recipe.seed}/{kind}",
+            start=self.step * recipe.batch * self.accelerator.num_processes,
+            variants=recipe.variants,
+        )
+        _logger.info("%s: %d images below %s", kind, len(crops.paths), folder)
+        loader = DataLoader(crops, recipe.batch, num_workers=recipe.workers, pin_memory=self.device.type == "cuda")
+        return self.accelerator.prepare(loader)
+
+    def _set_learning_rate(self) -> None:
+        recipe = self.recipe
+        warm = min(1.0, (self.step + 1) / max(1, recipe.warmup))
+        cosine = 0.5 * (1 + math.cos(math.pi * self.step / recipe.steps))
+        for group in self.optimizer.param_groups:
+            group["lr"] = recipe.lr * warm * (recipe.final_lr + (1 - recipe.final_lr) * cosine)
+
+    def _log(self, writer: SummaryWriter | None, seconds: float) -> None:
+        means = {name: torch.stack(list(values)).float().mean().item() for name, values in self.losses.items()}
+        _logger.info("step %d  %s  %.3f s/step", self.step, "  ".join(f"{k} {v:.3f}" for k, v in means.items()), seconds)
+        if not math.isfinite(means["loss"]):
+            raise AdaINError(f"The loss is no longer finite at step {self.step}. Resume with a lower --lr or --precision no.")
+        if writer:
+            for name, value in means.items():
+                writer.add_scalar(name, value, self.step)
+            writer.add_scalar("seconds per step", seconds, self.step)
+
+
+class Renderer(nn.Module):
+    """Content and style images to pictures: the forward pass that accelerate wraps."""
+
+    def __init__(self, model: StyleTransferModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, contents: Tensor, styles: Tensor) -> Tensor:
+        statistics: list[Statistics] = self.model.statistics_of(styles)
+        return render(self.model, contents, [statistics])
+
+
+def build_model(recipe: Recipe) -> StyleTransferModel:
+    """A model with fresh weights; for vgg19 the encoder is read and frozen."""
+    if recipe.architecture == "lite":
+        return Lite()
+    if recipe.architecture != "vgg19":
+        raise RecipeError(f"The architecture {recipe.architecture!r} cannot be trained. Choose lite or vgg19.")
+    if not Path(recipe.encoder).is_file():
+        raise RecipeError(f"There is no encoder at {recipe.encoder!r}. Training a vgg19 decoder needs --encoder FILE.")
+    model = VGG19()
+    load_naoto_encoder(model, load_file(recipe.encoder))
+    model.encoder.requires_grad_(False)
+    return model
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="adain-train", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--recipe", help="TOML file of settings; the options below override it")
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+    add_options(parser)
+    options = vars(parser.parse_args(arguments))
+    recipe_path, resume = options.pop("recipe"), options.pop("resume")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
+    try:
+        Trainer(read_recipe(recipe_path, options), resume).run()
+    except AdaINError as error:
+        _logger.error("%s", error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

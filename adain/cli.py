@@ -1,0 +1,320 @@
+"""The command line: `adain stylize`, `adain demo`, `adain style`, `adain models`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple, get_args
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from .. import weights as weight_files
+from ..weights import presets
+from .color import ColorMode
+from .errors import AdaINError, ImageError, StyleError
+from .images import EXTENSIONS, read_mask, read_picture, resize, write_picture
+from .model import StyleTransferModel
+from .sheet import contact_sheet
+from .style import Style, normalized_weights
+from .transfer import stylize
+
+_DTYPES = {"auto": None, "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+_SAMPLES = Path(weight_files.__file__).parent / "samples"
+_DEMO_PRESETS = ("great-wave", "the-scream", "venice", "the-star", "schiele")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; 0 if all went well, 1 if something could not be done, 2 (from argparse) for wrong usage."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except AdaINError as error:
+        if options.debug:
+            raise
+        _complain(str(error))
+    except KeyboardInterrupt:
+        _complain("stopped")
+    return 1
+
+
+def _complain(sentence: str) -> None:
+    print(f"adain: {sentence}", file=sys.stderr)
+
+
+# Commands
+
+
+def _stylize(options: argparse.Namespace) -> int:
+    contents = _find_images(options.content)
+    output = Path(options.output)
+    into_file = output.suffix.lower() in EXTENSIONS and not output.is_dir()
+    if into_file and len(contents) * (len(options.style) if options.pairs else 1) > 1:
+        raise ImageError(f"{output} is one file, but there are {len(contents)} pictures to make. Give a folder with -o.")
+    # Everything that can be wrong with the request is found out before the first picture is painted.
+    mask = read_mask(options.mask) if options.mask else None
+    model = _load_model(options)
+    styles = _styles(options, model)
+    _make_folder(output.parent if into_file else output)
+
+    def target(content: Path, style: Style) -> Path:
+        return output if into_file else output / f"{content.stem}__{style.name}.png"
+
+    failures = 0
+    with tqdm(total=len(contents) * len(styles), unit="picture", disable=None) as bar:
+        for outcome in _batches(contents, options.size, options.batch):
+            if isinstance(outcome, AdaINError):
+                failures += 1
+                bar.update(len(styles))
+                tqdm.write(f"adain: {outcome}", file=sys.stderr)
+                continue
+            for style in styles:
+                rgb = stylize(
+                    model,
+                    torch.cat([loaded.rgb for loaded in outcome]),
+                    style,
+                    strength=options.strength,
+                    mask=mask,
+                    color=options.color,
+                    chunk=options.batch,
+                )
+                for loaded, picture in zip(outcome, rgb, strict=True):
+                    write_picture(target(loaded.path, style), picture[None], loaded.alpha)
+                bar.update(len(outcome))
+    return 1 if failures else 0
+
+
+def _demo(options: argparse.Namespace) -> int:
+    model = _load_model(options)
+    output = Path(options.output)
+    contents = [read_picture(path).rgb for path in sorted(_SAMPLES.glob("*.jpg"))]
+    styles = [presets.load_preset(model, name) for name in _DEMO_PRESETS]
+    rows = []
+    with tqdm(total=len(contents) * len(styles), unit="picture", disable=None) as bar:
+        for content in contents:
+            row: list[Tensor | None] = [content]
+            for style in styles:
+                row.append(stylize(model, content, style))
+                bar.update()
+            rows.append(row)
+    titles = [presets.presets()[name].title for name in _DEMO_PRESETS]
+    sheet = contact_sheet(rows, column_labels=["photograph", *(t if len(t) < 30 else f"{t[:27]}..." for t in titles)], cell=288)
+    write_picture(output, sheet)
+    print(output.resolve())
+    return 0
+
+
+def _models(options: argparse.Namespace) -> int:
+    for name, path in weight_files.EMBEDDED.items():
+        model = weight_files.read_model(path)
+        parameters = sum(p.numel() for p in model.parameters())
+        print(f"{name}  {model.architecture}  {parameters / 1e6:.2f} M parameters  {path.stat().st_size / 1e6:.1f} MB  embedded")
+    return 0
+
+
+def _style_save(options: argparse.Namespace) -> int:
+    model = _load_model(options)
+    output = Path(options.output)
+    mask = read_mask(options.mask) if options.mask else None
+    style = model.encode_style(read_picture(options.image).rgb, mask, options.style_size, Path(options.image).stem)
+    _make_folder(output.parent)
+    style.save(output)
+    print(output.resolve())
+    return 0
+
+
+def _style_show(options: argparse.Namespace) -> int:
+    style = Style.load(options.style)
+    print(f"{style.name or 'unnamed'}: {len(style)} style for the {style.architecture} encoder {style.fingerprint[:12]}")
+    for i, level in enumerate(style.levels):
+        kind = "colours" if level.std.ndim == 3 else f"{level.mean.shape[1]} channels"
+        print(f"level {i}: {kind}, mean {level.mean.mean():.4f}, deviation {level.std.diagonal(dim1=-2, dim2=-1).mean() if level.std.ndim == 3 else level.std.mean():.4f}")
+    return 0
+
+
+# Inputs
+
+
+class _Loaded(NamedTuple):
+    path: Path
+    rgb: Tensor
+    alpha: Tensor | None
+
+
+def _find_images(names: Sequence[str]) -> list[Path]:
+    """Files as they are, folders walked for images."""
+    found: list[Path] = []
+    for name in names:
+        path = Path(name)
+        if path.is_dir():
+            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in EXTENSIONS and p.is_file())
+            if not inside:
+                raise ImageError(f"The folder {path} holds no images ({', '.join(sorted(EXTENSIONS))}).")
+            found += inside
+        else:
+            found.append(path)
+    return found
+
+
+def _batches(paths: Sequence[Path], size: int, batch: int) -> Iterator[list[_Loaded] | AdaINError]:
+    """Pictures of equal size in groups of up to `batch`, or the error for one that cannot be read."""
+    group: list[_Loaded] = []
+    for path in paths:
+        try:
+            loaded = _load(path, size)
+        except AdaINError as error:
+            yield error
+            continue
+        if group and (len(group) == batch or group[0].rgb.shape != loaded.rgb.shape):
+            yield group
+            group = []
+        group.append(loaded)
+    if group:
+        yield group
+
+
+def _load(path: Path, size: int) -> _Loaded:
+    picture = read_picture(path)
+    rgb, alpha = picture.rgb, picture.alpha
+    if size:
+        scale = size / min(rgb.shape[-2:])
+        target = (max(1, round(rgb.shape[-2] * scale)), max(1, round(rgb.shape[-1] * scale)))
+        rgb, alpha = resize(rgb, target), None if alpha is None else resize(alpha, target)
+    return _Loaded(path, rgb, alpha)
+
+
+def _styles(options: argparse.Namespace, model: StyleTransferModel) -> list[Style]:
+    """All styles named by --style; blended into one unless --pairs."""
+    styles = [_style(name, model, options.style_size) for name in _expand_styles(options.style)]
+    if options.pairs:
+        return styles
+    if len(styles) == 1 and not options.weights:
+        return styles
+    return [Style.blend(styles, options.weights)]
+
+
+def _expand_styles(names: Sequence[str]) -> list[str]:
+    return [str(path) for name in names for path in (_find_images([name]) if Path(name).is_dir() else [name])]
+
+
+def _style(name: str, model: StyleTransferModel, size: int) -> Style:
+    """A style from an image, a saved style file, or the name of a preset."""
+    path = Path(name)
+    if path.suffix == ".safetensors":
+        style = Style.load(path)
+        style.check_made_for(model.fingerprint, model.architecture)
+        return style
+    if not path.exists() and not path.suffix:
+        return presets.load_preset(model, name)
+    return model.encode_style(read_picture(path).rgb, size=size, name=path.stem)
+
+
+def _load_model(options: argparse.Namespace) -> StyleTransferModel:
+    try:
+        return weight_files.load_model(options.model, options.device, _DTYPES[options.dtype])
+    except RuntimeError as error:  # torch: an unknown device, or one that is not there
+        raise AdaINError(f"The device {options.device!r} cannot be used ({str(error).splitlines()[0]}). Try --device cpu.") from error
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImageError(f"The output folder {folder} cannot be made ({error.strerror}). Choose another with -o.") from error
+
+
+# Options
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="adain", description="Paint any picture in the style of any other.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    command = _command(commands, "stylize", _stylize, "paint pictures in a style")
+    command.add_argument("content", nargs="+", metavar="CONTENT", help="image files, or folders to walk")
+    command.add_argument(
+        "--style", action="append", required=True, help="an image, a folder, a saved style or a preset; several are blended, or see --pairs"
+    )
+    command.add_argument("-o", "--output", required=True, metavar="OUT", help="a file, or a folder for CONTENT__STYLE.png")
+    command.add_argument("--weights", type=_numbers, metavar="W,W,...", help="weights of the blended styles (default: equal)")
+    command.add_argument("--pairs", action="store_true", help="paint every content in every style instead of blending the styles")
+    command.add_argument("--strength", type=_strength, default=1.0, help="0 (content) to 1 (full style), default 1")
+    command.add_argument("--color", choices=get_args(ColorMode), default="style", help="whose colours: the style's, or the content's kept or matched")
+    command.add_argument("--mask", metavar="FILE", help="white where the style applies; elsewhere pictures stay as they are")
+    command.add_argument("--size", type=_size, default=0, help="scale contents to this short side in pixels first (0: as they are)")
+    command.add_argument("--batch", type=_count, default=1, help="pictures of equal size painted together (default 1)")
+    _add_style_size(command)
+    _add_model_options(command)
+
+    command = _command(commands, "demo", _demo, "paint sample pictures in embedded styles, offline")
+    command.add_argument("-o", "--output", default="adain-demo.png", metavar="SHEET", help="default: adain-demo.png")
+    _add_model_options(command)
+
+    _command(commands, "models", _models, "list the models")
+
+    style = commands.add_parser("style", help="save and show styles").add_subparsers(required=True, metavar="COMMAND")
+    command = _command(style, "save", _style_save, "save the style of an image as a small file")
+    command.add_argument("image", metavar="IMAGE")
+    command.add_argument("-o", "--output", required=True, metavar="OUT.safetensors")
+    command.add_argument("--mask", metavar="FILE", help="white on the part of the image that is the style")
+    _add_style_size(command)
+    _add_model_options(command)
+    command = _command(style, "show", _style_show, "describe a saved style")
+    command.add_argument("style", metavar="STYLE.safetensors")
+    return parser
+
+
+def _command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, run: Callable[[argparse.Namespace], int], text: str
+) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    command.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    command.set_defaults(run=run)
+    return command
+
+
+def _add_style_size(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--style-size", type=_size, default=0, help="scale styles to this short side in pixels first: smaller gives finer strokes")
+
+
+def _add_model_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--model", default=None, help=f"a model file, or one of: {', '.join(weight_files.EMBEDDED)} (default: the first)")
+    command.add_argument("--device", default=None, help="cpu, cuda, mps, ... (default: what is there)")
+    command.add_argument("--dtype", choices=_DTYPES, default="auto", help="precision of the network (default: the device's fastest)")
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        values = [float(part) for part in text.split(",")]
+        normalized_weights(values, len(values))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of numbers such as 1,0.5") from error
+    except StyleError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return values
+
+
+def _strength(text: str) -> float:
+    return _checked(text, float, lambda v: 0 <= v <= 1, "a number from 0 to 1")
+
+
+def _size(text: str) -> int:
+    return _checked(text, int, lambda v: v >= 0, "a number of pixels, or 0")
+
+
+def _count(text: str) -> int:
+    return _checked(text, int, lambda v: v >= 1, "a whole number of at least 1")
+
+
+def _checked(text, kind, holds, expected):  # noqa: ANN001, ANN202 - generic in int and float, typed by its three callers
+    try:
+        value = kind(text)
+    except ValueError:
+        value = None
+    if value is None or not holds(value):
+        raise argparse.ArgumentTypeError(f"{text!r} is not {expected}")
+    return value

@@ -1,0 +1,51 @@
+"""Style presets: the moments of public-domain pictures, embedded beside the model that measured them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from ..adain.errors import StyleError
+from ..adain.model import StyleTransferModel
+from ..adain.style import Style
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+_FOLDER = Path(__file__).parent / "presets"
+
+
+class Preset(NamedTuple):
+    """What a preset was measured on; `file` names the picture for whoever measures it anew."""
+
+    title: str
+    artist: str
+    file: str
+
+
+def presets() -> dict[str, Preset]:
+    """Every preset by name."""
+    table = tomllib.loads((_FOLDER / "presets.toml").read_text(encoding="utf-8"))
+    return {name: Preset(**values) for name, values in table.items()}
+
+
+def preset_names() -> list[str]:
+    """Names to give to `load_preset`."""
+    return list(presets())
+
+
+def preset_path(name: str) -> Path:
+    """The style file of the preset `name`."""
+    return _FOLDER / f"{name}.safetensors"
+
+
+def load_preset(model: StyleTransferModel, name: str) -> Style:
+    """The preset `name` as a Style. Raises StyleError if there is none or `model` is not the embedded one."""
+    if name not in presets():
+        raise StyleError(f"There is no preset {name!r}. Choose one of: {', '.join(presets())}.")
+    style = Style.load(preset_path(name))
+    style.check_made_for(model.fingerprint, model.architecture)
+    return style

@@ -1,5 +1,6 @@
 """Where weights come from: the embedded model, files, and their checks."""
 
 from .loading import EMBEDDED, load_model, read_model, save_model
+from .presets import load_preset, preset_names
 
-__all__ = ["EMBEDDED", "load_model", "read_model", "save_model"]
+__all__ = ["EMBEDDED", "load_model", "load_preset", "preset_names", "read_model", "save_model"]

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ..adain.affine import affine
 from ..adain.architectures.vgg19 import ENCODER, WIDTHS
 from ..adain.errors import ModelError
-from ..adain.moments import CHANNEL_EPS, Statistics
+from ..adain.moments import Statistics, channel_moments
 
 
 class LossNetwork(nn.Module):
@@ -48,35 +48,10 @@ class LossNetwork(nn.Module):
         return features
 
 
-class _ChannelStatistics(torch.autograd.Function):
-    """Mean and standard deviation per channel. Autograd's own backward of var_mean costs more than a convolution."""
-
-    @staticmethod
-    def forward(ctx, x: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ANN001 - torch's own context
-        var, mean = torch.var_mean(x.float(), (2, 3), correction=0)
-        std = (var + CHANNEL_EPS).sqrt()
-        ctx.save_for_backward(x, mean, std)
-        return mean, std
-
-    @staticmethod
-    def backward(ctx, grad_mean: Tensor, grad_std: Tensor) -> Tensor:  # noqa: ANN001 - torch's own context
-        x, mean, std = ctx.saved_tensors
-        pixels = x.shape[2] * x.shape[3]
-        scale = grad_std / (std * pixels)
-        shift = grad_mean / pixels - scale * mean
-        return torch.addcmul(shift[:, :, None, None].to(x.dtype), scale[:, :, None, None].to(x.dtype), x)
-
-
-def feature_statistics(x: Tensor) -> Statistics:
-    """Statistics [B, C] of `x` [B, C, H, W] in float32, with a backward pass of one fused expression."""
-    mean, std = _ChannelStatistics.apply(x)
-    return Statistics(mean, std)
-
-
 def adain_target(content: Tensor, style: Statistics) -> Tensor:
     """t = AdaIN(content, style), the paper's content target, for relu4_1 features [B, C, H, W]; float32."""
     content = content.float()
-    return affine(feature_statistics(content), style)(content)
+    return affine(channel_moments(content).statistics(), style)(content)
 
 
 def content_loss(features: Tensor, target: Tensor) -> Tensor:
@@ -88,7 +63,7 @@ def style_loss(features: Sequence[Tensor], style: Sequence[Statistics]) -> Tenso
     """Equation 13: over the four levels, mean squared differences of channel means and of standard deviations."""
     terms = []
     for feature, wanted in zip(features, style, strict=True):
-        got = feature_statistics(feature)
+        got = channel_moments(feature).statistics()
         terms += [F.mse_loss(got.mean, wanted.mean), F.mse_loss(got.std, wanted.std)]
     return torch.stack(terms).sum()
 

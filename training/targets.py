@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..adain.moments import Statistics
-from .losses import LossNetwork, adain_target, feature_statistics
+from ..adain.moments import Statistics, channel_moments
+from .losses import LossNetwork, adain_target
 
 
 class Targets:
@@ -36,10 +36,10 @@ class Targets:
     def styles(self, images: Tensor, keys: Tensor) -> list[Statistics]:
         """Statistics of `images` at the four levels."""
         if not self._keep:
-            return [feature_statistics(f) for f in self._features(images)]
+            return [channel_moments(f).statistics() for f in self._features(images)]
         for image, key in zip(images, keys.tolist(), strict=True):
             if key not in self._styles:
-                self._styles[key] = [feature_statistics(f) for f in self._features(image[None])]
+                self._styles[key] = [channel_moments(f).statistics() for f in self._features(image[None])]
         levels = zip(*(self._styles[key] for key in keys.tolist()), strict=True)
         return [Statistics(torch.cat([s.mean for s in level]), torch.cat([s.std for s in level])) for level in levels]
 

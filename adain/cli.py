@@ -101,8 +101,7 @@ def _demo(options: argparse.Namespace) -> int:
                 row.append(stylize(model, content, style))
                 bar.update()
             rows.append(row)
-    titles = [presets.presets()[name].title for name in _DEMO_PRESETS]
-    sheet = contact_sheet(rows, column_labels=["photograph", *(t if len(t) < 30 else f"{t[:27]}..." for t in titles)], cell=288)
+    sheet = contact_sheet(rows, column_labels=["photograph", *_DEMO_PRESETS], cell=320)
     write_picture(output, sheet)
     print(output.resolve())
     return 0

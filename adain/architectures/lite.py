@@ -47,9 +47,9 @@ class Lite(StyleTransferModel):
         return image + self.decoder(features, modulations).to(image.dtype)
 
     def modulate(self, target: Sequence[Statistics]) -> list[Affine]:
-        code = torch.cat([part.flatten(1).float() for level in target for part in level], 1)
+        code = torch.cat([part.flatten(1) for level in target for part in level], 1)
         with torch.autocast(code.device.type, enabled=False):
-            flat = F.linear(code, self.modulation.weight.float(), self.modulation.bias.float())
+            flat = F.linear(code, self.modulation.weight.to(code), self.modulation.bias.to(code))
         parts = flat.split([n for width in self.decoder.modulated for n in (width, width)], 1)
         return [Affine(1 + scale, shift) for scale, shift in zip(parts[::2], parts[1::2], strict=True)]
 

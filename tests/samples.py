@@ -1,0 +1,46 @@
+"""Small models and pictures that several test files use."""
+
+from __future__ import annotations
+
+import torch
+from adain_style_transfer.adain.architectures.lite import Lite
+from adain_style_transfer.adain.architectures.vgg19 import VGG19
+
+
+def randomized(model, seed=0):
+    """`model` with weights that keep activations about 1 from layer to layer, sealed and in evaluation mode."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for value in model.parameters():
+            fan_in = value[0].numel()
+            scale = (2 / fan_in) ** 0.5 if value.ndim > 1 else 0.1
+            value.copy_(torch.randn(value.shape, generator=generator) * scale)
+        if isinstance(model, Lite):  # as after training: a residual on the recoloured content, lightly modulated
+            model.decoder.pixels.weight *= 0.2
+            model.modulation.weight *= 0.3
+    model.seal()
+    return model.eval().requires_grad_(False)
+
+
+def small_lite(seed=0):
+    return randomized(Lite((4, 6, 8)), seed)
+
+
+def vgg19(seed=0):
+    return randomized(VGG19(), seed)
+
+
+def picture(height, width, seed=0, batch=1):
+    """[batch, 3, height, width] in 0..1: noise on colours that drift over the picture, in other colours for each seed."""
+    generator = torch.Generator().manual_seed(seed)
+    y = torch.linspace(-1, 1, height).view(1, 1, -1, 1)
+    x = torch.linspace(-1, 1, width).view(1, 1, 1, -1)
+    base, along, across = (torch.rand(batch, 3, 1, 1, generator=generator) for _ in range(3))
+    noise = torch.rand(batch, 3, height, width, generator=generator)
+    return (0.2 + 0.6 * base + 0.2 * (along - 0.5) * y + 0.2 * (across - 0.5) * x + 0.3 * (noise - 0.5)).clamp(0, 1)
+
+
+def soft_mask(height, width, seed=0):
+    """[1, 1, height, width] in 0..1, with whole areas of 0 and of 1."""
+    generator = torch.Generator().manual_seed(seed)
+    return (torch.rand(1, 1, height, width, generator=generator) * 2 - 0.5).clamp(0, 1)

@@ -1,0 +1,132 @@
+"""The core equals the paper, written out literally in paper.py, to float64 precision."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from adain_style_transfer import adain
+from adain_style_transfer.adain.moments import Statistics, blend
+from adain_style_transfer.adain.style import normalized_weights
+from adain_style_transfer.adain.transfer import render
+
+import paper
+from samples import picture, soft_mask
+
+
+@pytest.fixture(params=["lite", "vgg19"])
+def networks(request):
+    """The model under test and the same network in paper.py."""
+    if request.param == "lite":
+        model = request.getfixturevalue("lite64")
+        return model, paper.Lite(model.state_dict())
+    model = request.getfixturevalue("vgg64")
+    return model, paper.VGG19(model.state_dict())
+
+
+def array(image):
+    return image[0].double().numpy()
+
+
+def statistics(model, image):
+    with torch.no_grad():
+        return model.statistics_of(image.double())
+
+
+def rendered(model, content, targets, weights=None, strength=1.0):
+    with torch.no_grad():
+        return render(model, content.double(), targets, weights, strength)[0].numpy()
+
+
+def assert_equal(ours, literal):
+    assert ours.shape == literal.shape
+    np.testing.assert_allclose(ours, literal, rtol=0, atol=1e-9 * max(1, np.abs(literal).max()))
+
+
+@pytest.mark.parametrize("size", [(24, 16), (17, 30), (5, 9), (1, 1)])
+@pytest.mark.parametrize("strength", [1.0, 0.3])
+def test_one_style(networks, size, strength):
+    model, literal = networks
+    content, style = picture(*size, seed=1), picture(21, 16, seed=2)
+    ours = rendered(model, content, [statistics(model, style)], strength=strength)
+    if literal.correction and size == (1, 1):
+        pytest.skip("the unbiased deviation of a single feature is 0 / 0 in the paper")
+    assert_equal(ours, paper.stylize(literal, array(content), [array(style)], alpha=strength))
+
+
+@pytest.mark.parametrize("strength", [1.0, 0.6])
+def test_interpolation_of_styles(networks, strength):
+    """Blending statistics equals blending stylised features (equation 15)."""
+    model, literal = networks
+    content = picture(19, 26, seed=1)
+    styles = [picture(16, 24, seed=2), picture(30, 17, seed=3), picture(24, 24, seed=4)]
+    shares = normalized_weights([1, 0.5, 2.5], 3)
+    levels = zip(*(statistics(model, style) for style in styles), strict=True)
+    ours = rendered(model, content, [[blend(level, shares) for level in levels]], strength=strength)
+    assert_equal(ours, paper.stylize(literal, array(content), [array(s) for s in styles], shares, strength))
+
+
+@pytest.mark.parametrize("strength", [1.0, 0.4])
+def test_regions(networks, strength):
+    """Two styles in overlapping soft masks; the rest keeps its own features."""
+    model, literal = networks
+    content = picture(22, 35, seed=1)
+    styles = [picture(16, 24, seed=2), picture(30, 17, seed=3)]
+    first, second = soft_mask(22, 35, seed=5).double(), soft_mask(22, 35, seed=6).double()
+    weights = torch.cat([first, second], 1) / (first + second).clamp_min(1)
+    # Where they reach, the masks share a pixel; how far the result is mixed with the content is up to `stylize`.
+    shares = weights / weights.sum(1, keepdim=True).clamp_min(1e-6)
+    ours = rendered(model, content, [statistics(model, s) for s in styles], weights, strength)
+    masks, measured = ([x[0, k].numpy() for k in range(2)] for x in (shares, weights))
+    expected = paper.stylize(literal, array(content), [array(s) for s in styles], alpha=strength, masks=masks, measured=measured)
+    assert_equal(ours, expected)
+
+
+def test_stylize_is_render_clamped(networks):
+    model, literal = networks
+    content, style = picture(24, 33, seed=1), picture(21, 16, seed=2)
+    ours = adain.stylize(model, content.double(), model.encode_style(style.double()), strength=0.7)
+    expected = paper.stylize(literal, array(content), [array(style)], alpha=0.7).clip(0, 1)
+    assert_equal(ours[0].numpy(), expected)
+
+
+def test_stylize_mixes_a_soft_mask_with_the_content(networks):
+    model, literal = networks
+    content, style, mask = picture(24, 33, seed=1).double(), picture(21, 16, seed=2), soft_mask(24, 33).double()
+    ours = adain.stylize(model, content, model.encode_style(style.double()), mask=mask)
+    everywhere, measured = (mask > 0).double()[0, 0].numpy(), mask[0, 0].numpy()
+    made = paper.stylize(literal, array(content), [array(style)], masks=[everywhere], measured=[measured]).clip(0, 1)
+    expected = mask[0].numpy() * made + (1 - mask[0].numpy()) * array(content)
+    np.testing.assert_allclose(ours[0].numpy(), expected, rtol=0, atol=2e-7)  # masks are float32
+
+
+def test_blend_of_styles_is_the_interpolation(networks):
+    model, literal = networks
+    content, styles = picture(16, 24, seed=1), [picture(16, 24, seed=2), picture(24, 17, seed=3)]
+    blended = adain.Style.blend([model.encode_style(style.double()) for style in styles], [3, 1])
+    ours = adain.stylize(model, content.double(), blended)
+    expected = paper.stylize(literal, array(content), [array(s) for s in styles], [0.75, 0.25]).clip(0, 1)
+    assert_equal(ours[0].numpy(), expected)
+
+
+def test_statistics_with_a_mask_are_weighted(networks):
+    model, literal = networks
+    image, mask = picture(24, 32, seed=1).double(), soft_mask(24, 32).double()
+    levels = model.statistics_of(image, mask)
+    if model.color:
+        color, *levels = levels
+        expected = paper.square_root(paper.covariance(array(image), mask[0, 0].numpy()))
+        np.testing.assert_allclose(color.std[0].numpy(), expected, atol=1e-12)
+    for got, feature, stride in zip(levels, literal.encode(array(image)), literal.strides, strict=True):
+        cells = paper.shrink(mask[0, 0].numpy(), stride, feature.shape[1:])
+        np.testing.assert_allclose(got.mean[0].numpy(), paper.mean(feature, cells), atol=1e-10)
+        np.testing.assert_allclose(got.std[0].numpy(), paper.deviation(feature, cells, literal.correction), atol=1e-10)
+
+
+def test_targets_can_be_any_statistics(networks):
+    """Not only those of a picture: the target deviations are reached by the features."""
+    model, _ = networks
+    content = picture(32, 32, seed=1)
+    own = statistics(model, content)
+    doubled = [Statistics(s.mean, 2 * s.std) for s in own]
+    assert np.isfinite(rendered(model, content, [doubled])).all()

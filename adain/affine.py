@@ -19,13 +19,16 @@ class Affine(NamedTuple):
     scale: Tensor
     shift: Tensor
 
-    def __call__(self, x: Tensor) -> Tensor:
-        """A x + B for `x` [B, C, H, W], in the dtype of `x`."""
-        scale, shift = self.scale.to(x.dtype), self.shift.to(x.dtype)
+    def __call__(self, x: Tensor, weight: Tensor | None = None) -> Tensor:
+        """A x + B for `x` [B, C, H, W], in the dtype of `x`; times `weight` [B or 1, 1, H, W] if given."""
+        scale, shift = self.scale.to(x.dtype), self.shift.to(x.dtype)[:, :, None, None]
+        if weight is not None:
+            # First of all: pixels that do not belong to a nearly flat region are no match for its large A in half precision.
+            x, shift = x * weight, shift * weight
         if scale.ndim == 3:
             flat = x.flatten(2)
-            return torch.baddbmm(shift[:, :, None].expand_as(flat), scale.expand(len(flat), -1, -1), flat).view_as(x)
-        return torch.addcmul(shift[:, :, None, None], x, scale[:, :, None, None])
+            return torch.baddbmm(shift.flatten(2).expand_as(flat), scale.expand(len(flat), -1, -1), flat).view_as(x)
+        return torch.addcmul(shift, x, scale[:, :, None, None])
 
 
 def affine(content: Statistics, target: Statistics) -> Affine:
@@ -73,5 +76,5 @@ class RegionalAffine:
         weights = self.weights.at(x.shape[-2:]).to(x.dtype)
         out = x * (1 - weights.sum(1, keepdim=True))
         for k, region in enumerate(self.maps):
-            out = out + region(x) * weights[:, k : k + 1]
+            out = out + region(x, weights[:, k : k + 1])
         return out

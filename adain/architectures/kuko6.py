@@ -18,7 +18,8 @@ from .vgg19 import DECODER_WIDTHS, Decoder, Encoder
 DECODER = ("up", "conv4_1", "up", "conv3_2", "conv3_1", "up", "conv2_2", "conv2_1", "conv1_2", "conv1_1")
 """Layers from relu4_1 to the image; unlike the paper's, each upsampling comes before the convolution that narrows."""
 
-SOURCE_ENCODER = {0: "conv1_1", 2: "conv1_2", 5: "conv2_1", 7: "conv2_2", 10: "conv3_1", 12: "conv3_2", 14: "conv3_3", 16: "conv3_4", 19: "conv4_1"}
+SOURCE_ENCODER = {0: "conv1_1", 2: "conv1_2", 5: "conv2_1", 7: "conv2_2", 10: "conv3_1", 12: "conv3_2"}
+SOURCE_ENCODER |= {14: "conv3_3", 16: "conv3_4", 19: "conv4_1"}
 """Indices of torchvision's `vgg19().features`, which is `encoder` in the published state dict."""
 
 SOURCE_DECODER = {1: "conv4_1", 4: "conv3_2", 6: "conv3_1", 9: "conv2_2", 11: "conv2_1", 13: "conv1_2", 15: "conv1_1"}

@@ -8,12 +8,15 @@ PyTorch weights (naoto0804/pytorch-AdaIN). Its blocks are shared by the other ne
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..affine import RegionalAffine
 from ..model import StyleTransferModel
+
+Padding = Literal["reflect", "zeros"]
 
 ENCODER = ("conv1_1", "conv1_2", "pool", "conv2_1", "conv2_2", "pool", "conv3_1", "conv3_2", "conv3_3", "conv3_4", "pool", "conv4_1")
 """Layers from the image to relu4_1; the decoder runs them backwards, with upsampling for each pool."""
@@ -26,10 +29,12 @@ DECODER = tuple("up" if name == "pool" else name for name in reversed(ENCODER))
 
 DECODER_WIDTHS = {name: (outputs, inputs) for name, (inputs, outputs) in WIDTHS.items()}
 
-NAOTO_ENCODER = {0: "rgb", 2: "conv1_1", 5: "conv1_2", 9: "conv2_1", 12: "conv2_2", 16: "conv3_1", 19: "conv3_2", 22: "conv3_3", 25: "conv3_4", 29: "conv4_1"}
+NAOTO_ENCODER = {0: "rgb", 2: "conv1_1", 5: "conv1_2", 9: "conv2_1", 12: "conv2_2", 16: "conv3_1", 19: "conv3_2"}
+NAOTO_ENCODER |= {22: "conv3_3", 25: "conv3_4", 29: "conv4_1"}
 """Indices of the published `vgg_normalised.pth` (naoto0804/pytorch-AdaIN)."""
 
-NAOTO_DECODER = {1: "conv4_1", 5: "conv3_4", 8: "conv3_3", 11: "conv3_2", 14: "conv3_1", 18: "conv2_2", 21: "conv2_1", 25: "conv1_2", 28: "conv1_1"}
+NAOTO_DECODER = {1: "conv4_1", 5: "conv3_4", 8: "conv3_3", 11: "conv3_2", 14: "conv3_1", 18: "conv2_2"}
+NAOTO_DECODER |= {21: "conv2_1", 25: "conv1_2", 28: "conv1_1"}
 """Indices of the `decoder.pth` published with it."""
 
 
@@ -58,7 +63,7 @@ class Encoder(nn.Module):
     `nn.Conv2d`.
     """
 
-    def __init__(self, rgb: bool = True, ceil_mode: bool = True, padding_mode: str = "reflect") -> None:
+    def __init__(self, rgb: bool = True, ceil_mode: bool = True, padding_mode: Padding = "reflect") -> None:
         super().__init__()
         self.ceil_mode = ceil_mode
         self.rgb = nn.Conv2d(3, 3, 1) if rgb else None
@@ -82,7 +87,7 @@ class Decoder(nn.Module):
     The last layer has no ReLU; an output activation is the model's own. `widths` gives (inputs, outputs) of each layer.
     """
 
-    def __init__(self, layers: Sequence[str], widths: Mapping[str, tuple[int, int]], padding_mode: str = "reflect") -> None:
+    def __init__(self, layers: Sequence[str], widths: Mapping[str, tuple[int, int]], padding_mode: Padding = "reflect") -> None:
         super().__init__()
         self.layers = tuple(layers)
         for name in self.layers:
@@ -99,7 +104,7 @@ class Decoder(nn.Module):
         return x
 
 
-def _conv(inputs: int, outputs: int, padding_mode: str) -> nn.Conv2d:
+def _conv(inputs: int, outputs: int, padding_mode: Padding) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, 3, padding=1, padding_mode=padding_mode)
 
 

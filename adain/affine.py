@@ -26,8 +26,7 @@ class Affine(NamedTuple):
             # First of all: pixels that do not belong to a nearly flat region are no match for its large A in half precision.
             x, shift = x * weight, shift * weight
         if scale.ndim == 3:
-            flat = x.flatten(2)
-            return torch.baddbmm(shift.flatten(2).expand_as(flat), scale.expand(len(flat), -1, -1), flat).view_as(x)
+            return (scale @ x.flatten(2) + shift.flatten(2)).unflatten(2, x.shape[2:])
         return torch.addcmul(shift, x, scale[:, :, None, None])
 
 

@@ -126,18 +126,27 @@ def check_image(image: Tensor, label: str) -> None:
     if not (low.isfinite() and high.isfinite()):
         frame = next(i for i, frame in enumerate(image) if not frame.isfinite().all())
         raise ImageError(f"The {label} holds NaN or infinite values in frame {frame} (counting from 0). Mend what made it.")
+    _check_range(low, high, label)
+
+
+def _check_range(low: Tensor, high: Tensor, label: str) -> None:
     # Resampling filters and VAEs overshoot a little; a range like 0..255 or -1..1 is a mistake.
     if low < -0.1 or high > 1.1:
         raise ImageError(f"The {label} has values from {low:.3g} to {high:.3g}. Expected 0..1.")
 
 
 def check_mask(mask: Tensor, label: str, batch: int) -> Tensor:
-    """`mask` as [B or 1, 1, h, w]; [h, w] and [B, h, w] are taken too. Raises ImageError unless finite and `batch` or 1 long."""
+    """`mask` as float32 [B or 1, 1, h, w] in 0..1; [h, w] and [B, h, w] are taken too, and any dtype.
+
+    Raises ImageError unless it is finite, in 0..1 and `batch` or 1 long.
+    """
     shaped = mask[None, None] if mask.ndim == 2 else mask[:, None] if mask.ndim == 3 else mask
     if shaped.ndim != 4 or shaped.shape[1] != 1 or not shaped.numel():
         raise ImageError(f"The {label} has the shape {list(mask.shape)}. Expected [batch, 1, height, width].")
-    if not shaped.float().isfinite().all():
+    shaped = shaped.float()
+    if not shaped.isfinite().all():
         raise ImageError(f"The {label} holds NaN or infinite values. Expected 0..1.")
+    _check_range(*torch.aminmax(shaped), label)
     if len(shaped) not in (1, batch):
         raise ImageError(f"The {label} has {len(shaped)} frames for {batch} pictures. Give one mask, or one for each picture.")
-    return shaped
+    return shaped.clamp(0, 1)

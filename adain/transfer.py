@@ -46,6 +46,8 @@ def stylize(
     Raises ImageError for unusable tensors and StyleError for unusable styles, strengths and colour modes.
     """
     check_image(content, "content")
+    if chunk < 0:
+        raise ImageError(f"The chunk is {chunk} frames. Give how many to process together, or 0 to have it chosen.")
     regions = [Region(style)] if isinstance(style, Style) else list(style)
     count = _check(model, content, regions, strength, color)
     weights = region_weights(regions, mask, content)
@@ -77,7 +79,8 @@ def _stylize_chunk(
     stylized = render(model, images, targets, weights, strength).clamp(0, 1)
     covered = None if weights is None else weights.sum(1, keepdim=True)
     stylized = apply_color_mode(color, images, stylized, covered)
-    return stylized if covered is None else torch.lerp(images, stylized, covered)
+    stylized = stylized if covered is None else torch.lerp(images, stylized, covered)
+    return stylized.clamp(0, 1)
 
 
 def render(
@@ -149,7 +152,7 @@ def region_weights(regions: Sequence[Region], mask: Tensor | None, content: Tens
 
 
 def _usable_mask(mask: Tensor, label: str, batch: int, size: torch.Size) -> Tensor:
-    mask = resize(check_mask(mask, label, batch).float().cpu(), size).clamp(0, 1)
+    mask = resize(check_mask(mask, label, batch).cpu(), size)
     if not mask.amax() > 0:
         raise ImageError(f"The {label} is zero everywhere, so nothing would be stylised. Paint where the style applies in white.")
     return mask

@@ -44,3 +44,10 @@ def soft_mask(height, width, seed=0):
     """[1, 1, height, width] in 0..1, with whole areas of 0 and of 1."""
     generator = torch.Generator().manual_seed(seed)
     return (torch.rand(1, 1, height, width, generator=generator) * 2 - 0.5).clamp(0, 1)
+
+
+def values(*shape, seed=0, dtype=torch.float64):
+    """Feature-like numbers [B, C, H, W], each channel with its own mean and deviation."""
+    generator = torch.Generator().manual_seed(seed)
+    scale, shift = torch.rand(2, *shape[:2], 1, 1, generator=generator, dtype=torch.float64)
+    return (torch.randn(shape, generator=generator, dtype=torch.float64) * scale + 3 * shift).to(dtype)

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import paper
-from samples import picture
-from test_moments import seeds, values
+from samples import picture, values
+
+seeds = st.integers(0, 2**31)
 
 
 @given(height=st.integers(1, 9), width=st.integers(1, 9), seed=seeds)

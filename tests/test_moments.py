@@ -19,17 +19,12 @@ from hypothesis import strategies as st
 from torch.autograd import gradcheck
 
 import paper
+from samples import values
 
 MEASURES = {"channels": channel_moments, "colors": color_moments}
 
 sides = st.integers(1, 12)
 seeds = st.integers(0, 2**31)
-
-
-def values(*shape, seed=0, dtype=torch.float64):
-    generator = torch.Generator().manual_seed(seed)
-    scale, shift = torch.rand(2, *shape[:2], 1, 1, generator=generator, dtype=torch.float64)
-    return (torch.randn(shape, generator=generator, dtype=torch.float64) * scale + 3 * shift).to(dtype)
 
 
 def assert_same(got: Moments, expected: Moments, **tolerance):

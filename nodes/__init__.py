@@ -1,0 +1,37 @@
+"""ComfyUI nodes. Layout conversion and ComfyUI's memory manager live here and nowhere else."""
+
+from __future__ import annotations
+
+from comfy_api.latest import ComfyExtension, io
+
+from . import folders
+from .colors import MatchColors
+from .grid import StyleGrid
+from .model import LoadModel
+from .style_files import LoadStyle, SaveStyle
+from .styles import BlendStyles, EncodeStyle, StylePreset, StyleRegion
+from .transfer import Stylize, Transfer
+
+__all__ = ["AdaINExtension"]
+
+
+class AdaINExtension(ComfyExtension):
+    """The pack, as ComfyUI asks for it."""
+
+    async def on_load(self) -> None:
+        folders.register()
+
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        return [
+            Stylize,
+            LoadModel,
+            EncodeStyle,
+            StylePreset,
+            BlendStyles,
+            StyleRegion,
+            Transfer,
+            MatchColors,
+            SaveStyle,
+            LoadStyle,
+            StyleGrid,
+        ]

@@ -1,0 +1,84 @@
+"""Match Colors."""
+
+from __future__ import annotations
+
+import comfy.model_management as mm
+import torch
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..adain import ImageError, match_colors
+from ..adain.affine import affine
+from ..adain.color import keep_colors
+from ..adain.images import check_image
+from ..adain.moments import channel_moments
+from .frames import Reporter
+from .sockets import CATEGORY, ImageOut, from_image, to_image
+
+
+def _covariance(image: Tensor, reference: Tensor) -> Tensor:
+    return match_colors(image, reference)
+
+
+def _channels(image: Tensor, reference: Tensor) -> Tensor:
+    return affine(channel_moments(image).statistics(), channel_moments(reference).statistics())(image).clamp(0, 1)
+
+
+def _chroma(image: Tensor, reference: Tensor) -> Tensor:
+    return keep_colors(match_colors(image, reference), image)
+
+
+_METHODS = {"covariance": _covariance, "channels": _channels, "chroma": _chroma}
+
+
+class MatchColors(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="AdaIN_MatchColors",
+            display_name="Match Colors (AdaIN)",
+            category=CATEGORY,
+            description="Gives an image the colours of another by their moments. Useful after any diffusion output; needs no model.",
+            search_aliases=["color match", "color transfer", "colour match", "color grading", "match palette", "reinhard"],
+            inputs=[
+                io.Image.Input("image", tooltip="What gets new colours: one picture or a batch. Transparency is kept as it is."),
+                io.Image.Input("reference", tooltip="Whose colours are wanted, of any size: one picture for all, or one per image."),
+                io.Combo.Input(
+                    "method",
+                    options=list(_METHODS),
+                    default="covariance",
+                    tooltip="covariance (default): mean and covariance of RGB, which turns hues too. channels: mean and "
+                    "contrast of R, G and B alone, "
+                    "milder. chroma: as covariance, but the image's own light and dark stay.",
+                ),
+                io.Float.Input(
+                    "strength",
+                    default=1.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    display_mode=io.NumberDisplay.slider,
+                    tooltip="How far the colours move. 1 (default) is all the way to the reference; lower stays nearer to the "
+                    "image, 0 changes nothing.",
+                ),
+            ],
+            outputs=[io.Image.Output("result", display_name="image", tooltip="The image in the reference's colours.")],
+        )
+
+    @classmethod
+    def execute(cls, image: Tensor, reference: Tensor, method: str, strength: float) -> ImageOut:
+        rgb, alpha = from_image(image)
+        target, _ = from_image(reference)
+        check_image(rgb, "image")
+        check_image(target, "reference")
+        if len(target) not in (1, len(rgb)):
+            raise ImageError(f"There are {len(target)} references for {len(rgb)} images. Give one, or one for each image.")
+        report = Reporter(len(rgb))
+        out = torch.empty_like(rgb)
+        for i in range(len(rgb)):
+            mm.throw_exception_if_processing_interrupted()
+            frame = rgb[i : i + 1].float()
+            matched = _METHODS[method](frame, target[min(i, len(target) - 1)][None].to(frame))
+            out[i] = torch.lerp(frame, matched, strength)[0]
+            report(i + 1, out[i : i + 1])
+        return io.NodeOutput(to_image(out, alpha))

@@ -1,0 +1,91 @@
+"""Models under ComfyUI's memory manager."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import comfy.model_management as mm
+import comfy.model_patcher
+import torch
+from torch import nn
+
+from ..adain import Style, StyleError, StyleTransferModel
+from ..weights import read_model
+from ..weights.loading import default_dtype
+
+PRECISIONS = {"auto": None, "fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+
+_VALUES_PER_PIXEL = {"lite": 96}
+"""Numbers alive at once for each pixel of a chunk: what the largest layers hold, with room for the convolutions' workspace."""
+
+_VALUES_PER_PIXEL_OTHERWISE = 320
+
+
+@dataclass(frozen=True, eq=False)
+class ManagedModel:
+    """A model that ComfyUI moves between its devices; what ADAIN_MODEL links carry."""
+
+    patcher: Any
+
+    @property
+    def model(self) -> StyleTransferModel:
+        return self.patcher.model.network
+
+    def load(self, pixels: int) -> StyleTransferModel:
+        """The model on the compute device, with room for the activations of `pixels` pixels."""
+        model = self.model
+        values = _VALUES_PER_PIXEL.get(model.architecture, _VALUES_PER_PIXEL_OTHERWISE)
+        estimate = pixels * values * model.dtype.itemsize
+        # Its layers are torch's own, which cannot be streamed from CPU memory, and small: all or nothing.
+        mm.load_models_gpu([self.patcher], memory_required=estimate, force_full_load=True)
+        return model
+
+    def check(self, style: Style) -> None:
+        """Raise StyleError unless `style` was made by this model's encoder."""
+        try:
+            style.check_made_for(self.model.fingerprint, self.model.architecture)
+        except StyleError as error:
+            raise StyleError(
+                f"{error} The model connected here is {self.model.name!r}: connect one and the same model to the node that "
+                "makes the style and to this one."
+            ) from error
+
+
+class _Holder(nn.Module):
+    """ComfyUI sets attributes such as `device` on the module it manages, which a StyleTransferModel derives from its weights."""
+
+    def __init__(self, network: StyleTransferModel) -> None:
+        super().__init__()
+        self.network = network
+
+
+def open_model(path: str | os.PathLike[str], precision: str = "auto") -> ManagedModel:
+    """The model in the safetensors file at `path`. Raises ModelError if there is none.
+
+    The file is read once as long as it does not change, however many nodes ask for it.
+    """
+    modified = os.stat(path).st_mtime_ns if os.path.exists(path) else 0
+    return _open(str(path), modified, PRECISIONS[precision] or _best_dtype(mm.get_torch_device()))
+
+
+@lru_cache(maxsize=4)
+def _open(path: str, modified: int, dtype: torch.dtype) -> ManagedModel:
+    network = read_model(path).to(dtype=dtype, memory_format=torch.channels_last)
+    # CoreModelPatcher (ComfyUI >= 0.12) is looked up now because start options decide what it is.
+    patcher = getattr(comfy.model_patcher, "CoreModelPatcher", comfy.model_patcher.ModelPatcher)
+    return ManagedModel(patcher(_Holder(network).eval(), load_device=mm.get_torch_device(), offload_device=mm.unet_offload_device()))
+
+
+def _best_dtype(device: torch.device) -> torch.dtype:
+    if mm.is_device_cpu(device):
+        return default_dtype(device)
+    return torch.float16 if mm.should_use_fp16(device) else torch.float32
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether `error` says that the compute device's memory is used up."""
+    asked = getattr(mm, "is_oom", None)  # ComfyUI >= 0.17; knows errors of more devices
+    return asked(error) if asked else isinstance(error, torch.OutOfMemoryError)

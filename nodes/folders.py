@@ -1,0 +1,49 @@
+"""The pack's folders under ComfyUI's models/, and the files in them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from functools import lru_cache
+
+import folder_paths
+
+MODELS = "adain"
+STYLES = "adain_styles"
+
+_EXTENSION = ".safetensors"
+
+
+def register() -> None:
+    """Make both folders known to ComfyUI, beside those that extra_model_paths.yaml may have named."""
+    for name in (MODELS, STYLES):
+        folder_paths.add_model_folder_path(name, os.path.join(folder_paths.models_dir, name))
+        # An empty set, which a new folder has, would list files of every kind.
+        folder_paths.folder_names_and_paths[name][1].add(_EXTENSION)
+
+
+def files(folder: str) -> list[str]:
+    """Names of the safetensors files in `folder`; none if it is missing or cannot be read."""
+    # Another pack or extra_model_paths.yaml may have added extensions that hold pickles.
+    return [name for name in folder_paths.get_filename_list(folder) if name.endswith(_EXTENSION)]
+
+
+def path_of(folder: str, name: str) -> str | None:
+    """Where the file `name` of `folder` is, None if it is not there."""
+    return folder_paths.get_full_path(folder, name)
+
+
+def fingerprint(path: str) -> str:
+    """Changes whenever the file does, and when it is written anew."""
+    status = os.stat(path)
+    return f"{status.st_mtime_ns}-{_digest(path, status.st_mtime_ns, status.st_size)}"
+
+
+@lru_cache(maxsize=64)
+def _digest(path: str, modified: int, size: int) -> str:
+    # `modified` and `size` are part of the key: a file is hashed once for every change.
+    with open(path, "rb") as file:
+        digest = hashlib.sha256()
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()

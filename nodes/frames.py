@@ -1,0 +1,157 @@
+"""Painting batches chunk by chunk: progress, previews, cancelling, and smaller chunks when memory runs out."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import comfy.model_management as mm
+import torch
+from comfy.utils import ProgressBar
+from torch import Tensor
+
+from ..adain import ImageError, Region, Style, StyleError, StyleTransferModel, stylize
+from ..adain.color import ColorMode
+from ..adain.images import check_image, check_mask, resize, to_pil
+from ..adain.moments import Statistics
+from ..adain.transfer import PIXELS_PER_CHUNK, region_weights
+from .devices import ManagedModel, is_out_of_memory
+
+_PREVIEW_SIZE = 512
+_PREVIEW_SECONDS = 0.25
+"""Between two previews; more of them would cost more than they show."""
+
+
+class Reporter:
+    """ComfyUI's progress bar over `total` pictures, with now and then a finished one as preview."""
+
+    def __init__(self, total: int) -> None:
+        self._bar = ProgressBar(total)
+        self._total = total
+        self._next_preview = 0.0
+
+    def __call__(self, done: int, picture: Tensor, before: int = 0) -> None:
+        """Report `before` + `done` pictures, the latest being `picture` [1, 3, H, W].
+
+        Raises InterruptProcessingException after a cancel.
+        """
+        mm.throw_exception_if_processing_interrupted()
+        preview = None
+        if self._total > 1 and time.monotonic() >= self._next_preview:
+            scale = min(1, _PREVIEW_SIZE / max(picture.shape[-2:]))
+            small = resize(picture, (max(1, round(picture.shape[-2] * scale)), max(1, round(picture.shape[-1] * scale))))
+            preview = ("JPEG", to_pil(small.float()), _PREVIEW_SIZE)
+            self._next_preview = time.monotonic() + _PREVIEW_SECONDS
+        self._bar.update_absolute(before + done, self._total, preview)
+
+
+def paint(
+    managed: ManagedModel,
+    content: Tensor,
+    regions: Sequence[Region],
+    *,
+    strength: float = 1.0,
+    mask: Tensor | None = None,
+    color: ColorMode = "style",
+    scale: float = 1.0,
+    chunk: int = 0,
+    report: Callable[[int, Tensor], None] | None = None,
+) -> Tensor:
+    """What `stylize` gives, [B, 3, H, W] like `content`, painted `chunk` pictures at a time (0: chosen).
+
+    `scale` is the size at which the network sees the pictures; the result has the size of `content` whatever it is.
+    When the device runs out of memory the chunk is halved and the chunk's pictures are painted again.
+    """
+    check_image(content, "image")
+    count = _count(content, regions)
+    if mask is not None:
+        check_mask(mask, "mask", count)
+    for region in regions:
+        managed.check(region.style)
+        if region.mask is not None:
+            check_mask(region.mask, "mask of a region", count)
+
+    pixels = round(content.shape[-2] * content.shape[-1] * scale**2)
+    if not chunk:
+        # As in the core: a CPU gains nothing from more than one picture at a time.
+        chunk = 1 if mm.cpu_mode() else max(1, PIXELS_PER_CHUNK // max(1, pixels))
+    model = managed.load(pixels * min(chunk, count))
+    report = report or Reporter(count)
+    out = torch.empty((count, *content.shape[1:]), dtype=content.dtype, device=content.device)
+    done = 0
+    while done < count:
+        mm.throw_exception_if_processing_interrupted()
+        frames = slice(done, min(done + chunk, count))
+        try:
+            chunk_regions = [_frames_of(region, frames) for region in regions]
+            chunk_mask = None if mask is None else _rows(mask, frames)
+            out[frames] = _paint_chunk(model, _rows(content, frames), chunk_regions, strength, chunk_mask, color, scale)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            chunk = (frames.stop - frames.start) // 2
+            if not chunk:
+                height, width = content.shape[-2:]
+                raise ImageError(
+                    f"The device's memory is too small for one picture of {width} x {height} ({error}). "
+                    "Lower the content scale, scale the image down, or start ComfyUI with --cpu."
+                ) from error
+            logging.warning("AdaIN: out of memory with %d frames at once, going on with %d", frames.stop - frames.start, chunk)
+        else:
+            done = frames.stop
+            report(done, out[done - 1 : done])
+            continue
+        mm.soft_empty_cache()  # only here, after the except clause, nothing holds the failed chunk's tensors
+    return out
+
+
+def _paint_chunk(
+    model: StyleTransferModel,
+    content: Tensor,
+    regions: Sequence[Region],
+    strength: float,
+    mask: Tensor | None,
+    color: ColorMode,
+    scale: float,
+) -> Tensor:
+    # A batch's masks must not be all black, but those of some of its frames may be.
+    regions = [region for region in regions if region.mask is None or _covers(region.mask)]
+    if not regions or (mask is not None and not _covers(mask)):
+        return content
+    if scale == 1:
+        return stylize(model, content, regions, strength=strength, mask=mask, color=color, chunk=len(content))
+    height, width = content.shape[-2:]
+    seen = resize(content, (max(1, round(height * scale)), max(1, round(width * scale))))
+    painted = resize(stylize(model, seen, regions, strength=strength, mask=mask, color=color, chunk=len(seen)), content.shape[-2:])
+    weights = region_weights(regions, mask, content)
+    # Where nothing is to be painted, pixels are the content's own, not resized ones.
+    return painted if weights is None else torch.where(weights.sum(1, keepdim=True).to(painted) > 0, painted, content.to(painted))
+
+
+def _count(content: Tensor, regions: Sequence[Region]) -> int:
+    """The number of pictures that come out."""
+    counts = {len(content), *(len(region.style) for region in regions)} - {1}
+    if len(counts) > 1:
+        found = ", ".join(str(len(region.style)) for region in regions)
+        raise StyleError(
+            f"The image batch has {len(content)} pictures and the styles come in batches of {found}. "
+            "Give one style for all pictures, or as many styles as pictures; Encode Style can average a batch into one."
+        )
+    return counts.pop() if counts else 1
+
+
+def _frames_of(region: Region, frames: slice) -> Region:
+    levels = tuple(Statistics(_rows(level.mean, frames), _rows(level.std, frames)) for level in region.style.levels)
+    style: Style = replace(region.style, levels=levels)
+    return Region(style, None if region.mask is None else _rows(region.mask, frames))
+
+
+def _rows(x: Tensor, frames: slice) -> Tensor:
+    """`x[frames]`, where a batch of one stands for every frame."""
+    return x if len(x) == 1 else x[frames]
+
+
+def _covers(mask: Tensor) -> bool:
+    return bool((mask > 0).any())

@@ -1,0 +1,97 @@
+"""Style Grid."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..adain import Region, Style
+from ..adain.color import ColorMode
+from ..adain.sheet import contact_sheet
+from .devices import ManagedModel
+from .frames import Reporter, paint
+from .sockets import CATEGORY, ImageOut, ModelSocket, StyleLink, StyleSocket, from_image, to_image
+from .transfer import color_input, strength_input
+
+_MAX_STYLES = 16
+_LABEL_LENGTH = 28
+
+
+class StyleGrid(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="AdaIN_StyleGrid",
+            display_name="Style Grid",
+            category=CATEGORY,
+            description="Paints every image in every style and lays them out with labels, to choose by looking.",
+            search_aliases=["contact sheet", "compare styles", "xy plot", "style comparison", "grid"],
+            inputs=[
+                ModelSocket.Input("adain_model", display_name="model", tooltip="From Load AdaIN Model; the one that made the styles."),
+                io.Image.Input(
+                    "images", tooltip="One row of the grid for each picture of the batch; the first column shows them unpainted."
+                ),
+                io.Autogrow.Input(
+                    "styles",
+                    template=io.Autogrow.TemplatePrefix(
+                        StyleSocket.Input(
+                            "style",
+                            tooltip="One column of the grid; a batch of styles gives one for each. A new socket appears with every link.",
+                        ),
+                        prefix="style_",
+                        min=1,
+                        max=_MAX_STYLES,
+                    ),
+                    tooltip="The styles to compare, up to 16 links.",
+                ),
+                io.Int.Input(
+                    "cell",
+                    default=256,
+                    min=32,
+                    max=1024,
+                    step=32,
+                    tooltip="Longer side of each picture on the sheet in pixels, 256 by default. Higher shows more detail; "
+                    "images are painted at full size.",
+                ),
+                strength_input(),
+                color_input(),
+            ],
+            outputs=[io.Image.Output("sheet", display_name="sheet", tooltip="The labelled contact sheet, one image.")],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        adain_model: ManagedModel,
+        images: Tensor,
+        styles: Mapping[str, StyleLink | None],
+        cell: int,
+        strength: float,
+        color: ColorMode,
+    ) -> ImageOut:
+        rgb, _ = from_image(images)
+        columns = [column for link in styles.values() if link is not None for column in _columns(link)]
+        report = Reporter(len(rgb) * len(columns))
+        rows = []
+        for i in range(len(rgb)):
+            content = rgb[i : i + 1].float()
+            row: list[Tensor | None] = [content]
+            for j, regions in enumerate(columns):
+                progress = partial(report, before=i * len(columns) + j)
+                row.append(paint(adain_model, content, regions, strength=strength, color=color, report=progress))
+            rows.append(row)
+        labels = ["image", *(_label(regions, number) for number, regions in enumerate(columns, 1))]
+        return io.NodeOutput(to_image(contact_sheet(rows, column_labels=labels, cell=cell)))
+
+
+def _columns(link: StyleLink) -> list[tuple[Region, ...]]:
+    """What is painted in one column each: the rows of a batch of styles, or all regions together."""
+    return [(Region(link[i]),) for i in range(len(link))] if isinstance(link, Style) else [link]
+
+
+def _label(regions: tuple[Region, ...], number: int) -> str:
+    name = " + ".join(region.style.name for region in regions if region.style.name) or f"style {number}"
+    return name if len(name) <= _LABEL_LENGTH else f"{name[: _LABEL_LENGTH - 3]}..."

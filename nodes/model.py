@@ -1,0 +1,77 @@
+"""Load AdaIN Model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from comfy_api.latest import io
+
+from ..adain import ModelError
+from ..weights import EMBEDDED
+from . import folders
+from .devices import PRECISIONS, ManagedModel, open_model
+from .sockets import CATEGORY, ImageOut, ModelSocket
+
+
+class LoadModel(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="AdaIN_LoadModel",
+            display_name="Load AdaIN Model",
+            category=CATEGORY,
+            description="Loads a style transfer model. The first one in the list ships with the pack and needs no download.",
+            search_aliases=["style transfer model", "adain", "neural style", "adain loader"],
+            inputs=[
+                io.Combo.Input(
+                    "model",
+                    options=[*EMBEDDED, *folders.files(folders.MODELS)],
+                    default=next(iter(EMBEDDED)),
+                    tooltip="The model that paints. First the embedded one (default: small, fast, always there), then the .safetensors "
+                    "files in ComfyUI's models/adain folder. Styles belong to the model that encoded them.",
+                ),
+                io.Combo.Input(
+                    "precision",
+                    options=list(PRECISIONS),
+                    default="auto",
+                    tooltip="Number format of the network. auto (default) takes what the device computes fastest without visible loss; "
+                    "fp32 is exact and slower; fp16 and bf16 halve the memory. Colours are computed in fp32 whatever it is.",
+                    advanced=True,
+                ),
+            ],
+            outputs=[
+                ModelSocket.Output(
+                    "adain_model", display_name="model", tooltip="For Encode Style, Style Preset, AdaIN Transfer and Style Grid."
+                )
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, model: str) -> bool | str:
+        try:
+            model_path(model)
+        except ModelError as error:
+            return str(error)
+        return True
+
+    @classmethod
+    def fingerprint_inputs(cls, model: str, precision: str) -> str:
+        return folders.fingerprint(model_path(model))
+
+    @classmethod
+    def execute(cls, model: str, precision: str) -> ImageOut:
+        return io.NodeOutput(open_model(model_path(model), precision))
+
+
+def model_path(name: str) -> str:
+    """The file of an embedded model or of one in models/adain. Raises ModelError if there is none."""
+    path = str(EMBEDDED[name]) if name in EMBEDDED else folders.path_of(folders.MODELS, name)
+    if path is None or not Path(path).is_file():
+        choices = ", ".join([*EMBEDDED, *folders.files(folders.MODELS)])
+        raise ModelError(f"There is no AdaIN model {name!r}. Choose one of: {choices}; or put a .safetensors file into models/adain.")
+    return path
+
+
+def embedded_model() -> ManagedModel:
+    """The model of nodes to which none is connected."""
+    return open_model(model_path(next(iter(EMBEDDED))))

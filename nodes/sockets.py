@@ -1,0 +1,74 @@
+"""What travels along the links, and its conversion between ComfyUI's layout and the core's."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import comfy.model_management as mm
+import torch
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..adain import ImageError, Region, Style, StyleError
+
+CATEGORY = "AdaIN"
+
+ModelSocket = io.Custom("ADAIN_MODEL")
+"""Carries a `devices.ManagedModel`."""
+
+StyleSocket = io.Custom("ADAIN_STYLE")
+"""Carries a `StyleLink`."""
+
+StyleLink: TypeAlias = "Style | tuple[Region, ...]"
+"""One Style (of one or more rows), or several, each with its region."""
+
+ImageOut: TypeAlias = Any
+"""An `io.NodeOutput`; comfy_api has no stubs that would say so."""
+
+
+def from_image(image: Tensor) -> tuple[Tensor, Tensor | None]:
+    """RGB [B, 3, H, W] and alpha [B, 1, H, W] (None if there is none) of an IMAGE [B, H, W, 1, 3 or 4]; views, not copies."""
+    if image.ndim != 4 or image.shape[-1] not in (1, 3, 4):
+        raise ImageError(f"The image has the shape {list(image.shape)}. Expected [batch, height, width, 3], or 4 with transparency.")
+    planes = image.movedim(-1, 1)
+    if planes.shape[1] == 1:
+        return planes.expand(-1, 3, -1, -1), None
+    return planes[:, :3], planes[:, 3:] if planes.shape[1] == 4 else None
+
+
+def to_image(rgb: Tensor, alpha: Tensor | None = None) -> Tensor:
+    """An IMAGE [B, H, W, 3 or 4] of `rgb` [B, 3, H, W], where and in the dtype in which ComfyUI keeps images.
+
+    `alpha` [B or 1, 1, H, W] comes along unchanged.
+    """
+    planes = rgb if alpha is None else torch.cat([rgb, alpha.to(rgb).expand(len(rgb), -1, -1, -1)], 1)
+    dtype = mm.intermediate_dtype() if hasattr(mm, "intermediate_dtype") else torch.float32  # ComfyUI >= 0.18
+    return planes.movedim(1, -1).to(mm.intermediate_device(), dtype).contiguous()
+
+
+def from_mask(mask: Tensor | None) -> Tensor | None:
+    """[B, 1, H, W] of a MASK [B, H, W] or [H, W]. Raises ImageError if it is black everywhere."""
+    if mask is None:
+        return None
+    planes = mask.reshape(-1, 1, *mask.shape[-2:])
+    if not (planes > 0).any():
+        raise ImageError(
+            "The mask is black everywhere, so nothing would be stylised. Paint in white where the style applies; "
+            "a Load Image without transparency gives a black mask, so disconnect that."
+        )
+    return planes
+
+
+def single_style(link: StyleLink, purpose: str) -> Style:
+    """The Style of a link that must not carry regions."""
+    if isinstance(link, Style):
+        return link
+    raise StyleError(
+        f"Styles with regions cannot be {purpose}: a region belongs to the masks of one picture. "
+        "Connect the style that goes into Style Region instead."
+    )
+
+
+def regions_of(link: StyleLink) -> tuple[Region, ...]:
+    """Every region of a link; a plain Style is one without a mask."""
+    return (Region(link),) if isinstance(link, Style) else link

@@ -1,0 +1,244 @@
+"""Making styles: Encode Style, Style Preset, Blend Styles, Style Region."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..adain import Region, Style, StyleError
+from ..weights import load_preset, preset_names
+from .devices import ManagedModel
+from .sockets import CATEGORY, ImageOut, ModelSocket, StyleLink, StyleSocket, from_image, from_mask, regions_of, single_style
+
+_MAX_STYLES = 16
+
+
+class EncodeStyle(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="AdaIN_EncodeStyle",
+            display_name="Encode Style",
+            category=CATEGORY,
+            description="Measures the style of a picture: a few numbers per channel, for AdaIN Transfer, to blend, or to save.",
+            search_aliases=["style image", "style transfer", "encode style", "extract style", "adain encode"],
+            inputs=[
+                ModelSocket.Input(
+                    "adain_model", display_name="model", tooltip="From Load AdaIN Model; the same one must go into AdaIN Transfer."
+                ),
+                io.Image.Input("image", tooltip="The picture whose style is wanted: a painting, a texture, a photo. Any size."),
+                io.Combo.Input(
+                    "batch",
+                    options=["average", "one per picture"],
+                    default="average",
+                    tooltip="What a batch of style pictures means. average (default) mixes them into one style; one per picture keeps them "
+                    "apart, to pair with as many images in AdaIN Transfer or to compare in Style Grid.",
+                    advanced=True,
+                ),
+                io.Int.Input(
+                    "stroke_size",
+                    default=0,
+                    min=0,
+                    max=8192,
+                    step=32,
+                    tooltip="Short side in pixels to which the style picture is scaled first. Lower gives finer strokes and textures, "
+                    "higher gives broader ones. 0 (default) leaves it as it is.",
+                ),
+                io.Mask.Input(
+                    "mask",
+                    optional=True,
+                    tooltip="The part of the picture to take the style from, in white. Not connected (default): all of it. "
+                    "Any size; one mask, or one per picture.",
+                ),
+                io.String.Input(
+                    "name",
+                    default="",
+                    optional=True,
+                    tooltip="Label of this style in Style Grid and in messages. Empty by default.",
+                    advanced=True,
+                ),
+            ],
+            outputs=[
+                StyleSocket.Output(
+                    "style", display_name="style", tooltip="For AdaIN Transfer, Blend Styles, Style Region, Save Style, Style Grid."
+                )
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls, adain_model: ManagedModel, image: Tensor, batch: str, stroke_size: int, mask: Tensor | None = None, name: str = ""
+    ) -> ImageOut:
+        style = encode(adain_model, image, mask, stroke_size, name)
+        return io.NodeOutput(style.average() if batch == "average" else style)
+
+
+def encode(managed: ManagedModel, image: Tensor, mask: Tensor | None = None, stroke_size: int = 0, name: str = "") -> Style:
+    """The Style of an IMAGE [S, H, W, C], one row per picture; transparent parts are no part of it."""
+    rgb, alpha = from_image(image)
+    weight = from_mask(mask)
+    if weight is None and alpha is not None and bool((alpha < 1).any()):
+        weight = alpha
+    height, width = rgb.shape[-2:]
+    scale = stroke_size / min(height, width) if stroke_size else 1
+    model = managed.load(round(height * width * scale**2))
+    return model.encode_style(rgb, weight, stroke_size, name).to("cpu")
+
+
+class StylePreset(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="AdaIN_StylePreset",
+            display_name="Style Preset",
+            category=CATEGORY,
+            description="A ready-made style, measured on a public-domain painting. Needs the embedded model and no picture.",
+            search_aliases=["painting styles", "style list", "van gogh", "hokusai", "monet", "artist style"],
+            inputs=[
+                ModelSocket.Input("adain_model", display_name="model", tooltip="The embedded model: the presets were measured by it."),
+                io.Combo.Input(
+                    "preset",
+                    options=preset_names(),
+                    tooltip="The painting whose style is used; the first is the default. Style Grid shows several side by side.",
+                ),
+            ],
+            outputs=[
+                StyleSocket.Output("style", display_name="style", tooltip="For AdaIN Transfer, Blend Styles, Style Region, Style Grid.")
+            ],
+        )
+
+    @classmethod
+    def execute(cls, adain_model: ManagedModel, preset: str) -> ImageOut:
+        try:
+            style = load_preset(adain_model.model, preset)
+        except StyleError as error:
+            raise StyleError(
+                f"{error} Presets work with the first model in Load AdaIN Model; for {adain_model.model.name!r} use Encode Style."
+            ) from error
+        return io.NodeOutput(style if style.name else replace(style, name=preset))
+
+
+class BlendStyles(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="AdaIN_BlendStyles",
+            display_name="Blend Styles",
+            category=CATEGORY,
+            description="Mixes up to 16 styles into one. Drag the weights: only their proportions count.",
+            search_aliases=["mix styles", "combine styles", "style interpolation", "style weights", "merge styles"],
+            inputs=[
+                # Tried in the browser: Autogrow makes every weight a socket, and a text of numbers cannot be dragged.
+                io.DynamicCombo.Input(
+                    "styles",
+                    options=[io.DynamicCombo.Option(str(count), _style_slots(count)) for count in range(2, _MAX_STYLES + 1)],
+                    tooltip="How many styles are mixed; each has a socket and a weight. 2 by default.",
+                ),
+            ],
+            outputs=[StyleSocket.Output("style", display_name="style", tooltip="The mix, usable wherever a style is.")],
+        )
+
+    @classmethod
+    def execute(cls, styles: Mapping[str, Any]) -> ImageOut:
+        count = int(styles["styles"])
+        # A socket left open takes no part, like a weight of 0.
+        linked = [i for i in range(1, count + 1) if styles.get(f"style_{i}") is not None]
+        parts = [single_style(styles[f"style_{i}"], "blended") for i in linked]
+        return io.NodeOutput(_blend(parts, [styles[f"weight_{i}"] for i in linked]))
+
+
+def _style_slots(count: int) -> list[io.Input]:
+    slots: list[io.Input] = []
+    for i in range(1, count + 1):
+        slots.append(
+            StyleSocket.Input(
+                f"style_{i}",
+                optional=True,
+                tooltip="A style to mix in. All must come from one model; a socket left open takes no part.",
+            )
+        )
+        slots.append(
+            io.Float.Input(
+                f"weight_{i}",
+                default=1.0,
+                min=0.0,
+                max=1.0,
+                step=0.01,
+                display_mode=io.NumberDisplay.slider,
+                tooltip=f"How much style_{i} counts against the others. 1 by default; higher brings it forward, 0 leaves it out.",
+            )
+        )
+    return slots
+
+
+def _blend(styles: list[Style], weights: list[float]) -> Style:
+    lengths = {len(style) for style in styles}
+    if len(lengths - {1}) > 1:
+        raise StyleError(
+            f"The styles come in batches of {', '.join(str(len(s)) for s in styles)}, which cannot be mixed. "
+            'Set batch to "average" in Encode Style, or give batches of one length.'
+        )
+    return Style.blend(styles, weights)
+
+
+class StyleRegion(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="AdaIN_StyleRegion",
+            display_name="Style Region",
+            category=CATEGORY,
+            description="Gives a style to one part of the picture. Chain several through base; a plain style there fills the rest.",
+            search_aliases=["style mask", "regional style", "masked style", "sky style", "area style"],
+            inputs=[
+                StyleSocket.Input("style", tooltip="The style of this region."),
+                io.Mask.Input(
+                    "mask",
+                    tooltip="Where the style applies, in white. Grey mixes with what is underneath. Any size; one mask, or one per frame.",
+                ),
+                io.Float.Input(
+                    "feather",
+                    default=0.0,
+                    min=0.0,
+                    max=1024.0,
+                    step=1.0,
+                    tooltip="Softens the mask's edge over about this many pixels of the mask. 0 (default) keeps the edge as it is; "
+                    "higher makes a wider passage between the styles.",
+                ),
+                StyleSocket.Input(
+                    "base",
+                    optional=True,
+                    tooltip="What the rest of the picture gets: a style, or another Style Region to which this one is added. "
+                    "Not connected (default): the rest of the picture stays as it is. Where regions overlap they share the pixels.",
+                ),
+            ],
+            outputs=[
+                StyleSocket.Output("style", display_name="style", tooltip="For AdaIN Transfer, or for the base of another Style Region.")
+            ],
+        )
+
+    @classmethod
+    def execute(cls, style: StyleLink, mask: Tensor, feather: float, base: StyleLink | None = None) -> ImageOut:
+        planes = from_mask(mask)
+        assert planes is not None
+        region = Region(single_style(style, "put into a region"), feathered(planes.float(), feather))
+        return io.NodeOutput((*(() if base is None else regions_of(base)), region))
+
+
+def feathered(mask: Tensor, width: float) -> Tensor:
+    """`mask` [B, 1, H, W] with its edges softened over about `width` pixels by a Gaussian; borders are continued outwards."""
+    sigma = width / 4  # 95 % of a blurred edge's rise takes four deviations
+    if sigma <= 0:
+        return mask
+    radius = math.ceil(3 * sigma)
+    offsets = torch.arange(-radius, radius + 1, dtype=mask.dtype, device=mask.device)
+    kernel = torch.softmax(-(offsets**2) / (2 * sigma**2), 0)
+    rows = F.conv2d(F.pad(mask, (radius, radius, 0, 0), mode="replicate"), kernel.view(1, 1, 1, -1))
+    return F.conv2d(F.pad(rows, (0, 0, radius, radius), mode="replicate"), kernel.view(1, 1, -1, 1)).clamp(0, 1)

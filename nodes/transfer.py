@@ -1,0 +1,175 @@
+"""Painting pictures: AdaIN Transfer, and the one-node start Stylize (AdaIN)."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..adain.color import ColorMode
+from .devices import ManagedModel
+from .frames import paint
+from .model import embedded_model
+from .sockets import CATEGORY, ImageOut, ModelSocket, StyleLink, StyleSocket, from_image, from_mask, regions_of, to_image
+from .styles import encode
+
+
+class Transfer(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="AdaIN_Transfer",
+            display_name="AdaIN Transfer",
+            category=CATEGORY,
+            description="Paints pictures in a style: photos, frames of a video, or what a diffusion model made.",
+            search_aliases=["style transfer", "apply style", "neural style", "stylize", "paint", "artistic filter"],
+            inputs=[
+                ModelSocket.Input("adain_model", display_name="model", tooltip="From Load AdaIN Model; the one that made the style."),
+                io.Image.Input(
+                    "image", tooltip="What is painted: one picture or a batch of frames of any size. Transparency is kept as it is."
+                ),
+                StyleSocket.Input(
+                    "style",
+                    tooltip="From Encode Style, Style Preset, Blend Styles, Style Region or Load Style. A batch of styles "
+                    "pairs with as many images.",
+                ),
+                strength_input(),
+                color_input(),
+                io.Float.Input(
+                    "content_scale",
+                    default=1.0,
+                    min=0.1,
+                    max=4.0,
+                    step=0.05,
+                    tooltip="Size at which the network sees the image. 1 (default) is as it is; lower paints with broader "
+                    "strokes, faster and with "
+                    "less detail; higher with finer ones, slower. The result keeps the image's size.",
+                    advanced=True,
+                ),
+                io.Int.Input(
+                    "frames_per_chunk",
+                    default=0,
+                    min=0,
+                    max=4096,
+                    tooltip="Frames painted at once. 0 (default) chooses by their size; higher may be faster on a large GPU, "
+                    "lower needs less memory. "
+                    "When memory runs out it is halved. It does not change the result.",
+                    advanced=True,
+                ),
+                mask_input(),
+            ],
+            outputs=[io.Image.Output("result", display_name="image", tooltip="The painted pictures, in the size of the image.")],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        adain_model: ManagedModel,
+        image: Tensor,
+        style: StyleLink,
+        strength: float,
+        color: ColorMode,
+        content_scale: float,
+        frames_per_chunk: int,
+        mask: Tensor | None = None,
+    ) -> ImageOut:
+        rgb, alpha = from_image(image)
+        painted = paint(
+            adain_model,
+            rgb,
+            regions_of(style),
+            strength=strength,
+            mask=from_mask(mask),
+            color=color,
+            scale=content_scale,
+            chunk=frames_per_chunk,
+        )
+        return io.NodeOutput(to_image(painted, alpha))
+
+
+class Stylize(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="AdaIN_Stylize",
+            display_name="Stylize (AdaIN)",
+            category=CATEGORY,
+            description="The quick start: paints an image in the style of another, with the embedded model.",
+            search_aliases=["style transfer", "neural style transfer", "adain", "paint like", "artistic style", "stylise"],
+            inputs=[
+                io.Image.Input("image", tooltip="What is painted: one picture or a batch of any size. Transparency is kept as it is."),
+                io.Image.Input("style_image", tooltip="The picture whose style is used, of any size. A batch is averaged into one style."),
+                strength_input(),
+                color_input(),
+                io.Int.Input(
+                    "stroke_size",
+                    default=0,
+                    min=0,
+                    max=8192,
+                    step=32,
+                    tooltip="Short side in pixels to which the style image is scaled first. Lower gives finer strokes, higher "
+                    "broader ones. "
+                    "0 (default) leaves it as it is.",
+                    advanced=True,
+                ),
+                mask_input(),
+                ModelSocket.Input(
+                    "adain_model",
+                    display_name="model",
+                    optional=True,
+                    tooltip="Another model, from Load AdaIN Model. Not connected (default): the embedded one.",
+                ),
+            ],
+            outputs=[io.Image.Output("result", display_name="image", tooltip="The painted pictures, in the size of the image.")],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        image: Tensor,
+        style_image: Tensor,
+        strength: float,
+        color: ColorMode,
+        stroke_size: int,
+        mask: Tensor | None = None,
+        adain_model: ManagedModel | None = None,
+    ) -> ImageOut:
+        managed = adain_model or embedded_model()
+        style = encode(managed, style_image, stroke_size=stroke_size).average()
+        rgb, alpha = from_image(image)
+        painted = paint(managed, rgb, regions_of(style), strength=strength, mask=from_mask(mask), color=color)
+        return io.NodeOutput(to_image(painted, alpha))
+
+
+def strength_input() -> io.Input:
+    return io.Float.Input(
+        "strength",
+        default=1.0,
+        min=0.0,
+        max=1.0,
+        step=0.01,
+        display_mode=io.NumberDisplay.slider,
+        tooltip="How much of the style is used. 1 (default) is all of it; lower stays nearer to the image, 0 gives the image "
+        "as the network redraws it.",
+    )
+
+
+def color_input() -> io.Input:
+    return io.Combo.Input(
+        "color",
+        options=list(get_args(ColorMode)),
+        default="style",
+        tooltip="Whose colours the result has. style (default): the style's. keep: exactly the image's, with the style's "
+        "strokes in the brightness. "
+        "match: painted freely, then moved to the image's overall colours.",
+    )
+
+
+def mask_input() -> io.Input:
+    return io.Mask.Input(
+        "mask",
+        optional=True,
+        tooltip="Where to paint, in white; where it is black the image stays bit for bit. Not connected (default): everywhere. "
+        "Any size; one mask, or one per frame.",
+    )

@@ -26,7 +26,7 @@ class Affine(NamedTuple):
             # First of all: pixels that do not belong to a nearly flat region are no match for its large A in half precision.
             x, shift = x * weight, shift * weight
         if scale.ndim == 3:
-            return (scale @ x.flatten(2) + shift.flatten(2)).unflatten(2, x.shape[2:])
+            return (scale @ x.flatten(2)).add_(shift.flatten(2)).unflatten(2, x.shape[2:])
         return torch.addcmul(shift, x, scale[:, :, None, None])
 
 

@@ -6,6 +6,7 @@ import os
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,11 +17,8 @@ from torch import Tensor
 from .errors import ImageError
 from .files import replacing
 
-MAX_PIXELS = 1_000_000_000
-"""Larger files are refused as decompression bombs: 30,000 x 30,000 fits, 60,000 x 60,000 does not."""
-
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"})
-"""File names taken for images when a folder is walked."""
+"""File names taken for images when a folder is walked, and the formats that are written."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +43,9 @@ def read_picture(path: str | os.PathLike[str]) -> Picture:
         raise ImageError(f"{path} is empty. Save or download it again.")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # MAX_PIXELS below is our own limit
+            # Pillow warns from half the size on that it refuses: 2 * Image.MAX_IMAGE_PIXELS, 179 million pixels.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(path) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    raise ImageError(
-                        f"{path} has {image.width} x {image.height} pixels, more than the {MAX_PIXELS:,} that are read. Scale it down first."
-                    )
                 return _picture(ImageOps.exif_transpose(image))
     except UnidentifiedImageError as error:
         raise ImageError(f"{path} is not an image that Pillow can read. Expected PNG, JPEG, WebP, TIFF or the like.") from error
@@ -97,15 +92,16 @@ def write_picture(path: str | os.PathLike[str], rgb: Tensor, alpha: Tensor | Non
     """
     path = Path(path)
     extension = path.suffix.lower()
-    if extension not in Image.registered_extensions():
-        raise ImageError(f"The extension {extension!r} of {path} is no image format. Use .png, .jpg, .webp or .tif.")
+    if extension not in EXTENSIONS:
+        raise ImageError(f"The extension {extension!r} of {path} is no image format that is written. Use .png, .jpg, .webp or .tif.")
     image = to_pil(rgb, None if extension in (".jpg", ".jpeg", ".bmp", ".ppm") else alpha)
-    options = {"quality": 95, "subsampling": 0} if extension in (".jpg", ".jpeg") else {}
+    options: dict[str, Any] = {"quality": 95, "subsampling": 0} if extension in (".jpg", ".jpeg") else {}
     try:
         with replacing(path) as temporary:
             image.save(temporary, **options)
-    except OSError as error:
-        raise ImageError(f"{path} cannot be written ({error.strerror or error}). Choose another folder with -o.") from error
+    except (OSError, ValueError) as error:  # ValueError: a picture that the format cannot hold
+        reason = getattr(error, "strerror", None) or error
+        raise ImageError(f"{path} cannot be written ({reason}). Choose another folder or format with -o.") from error
 
 
 def resize(x: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:

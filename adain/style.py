@@ -57,6 +57,9 @@ class Style:
         first = styles[0]
         for other in styles[1:]:
             other.check_made_for(first.fingerprint, first.architecture)
+        counts = sorted({len(style) for style in styles} - {1})
+        if len(counts) > 1:
+            raise StyleError(f"Styles in batches of {' and '.join(map(str, counts))} do not blend. Use 1 or as many of each.")
         levels = tuple(blend(level, shares) for level in zip(*(s.levels for s in styles), strict=True))
         return replace(first, levels=levels, name=" + ".join(s.name for s in styles if s.name))
 
@@ -70,14 +73,18 @@ class Style:
             )
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a safetensors file of a few kB, float32."""
+        """Write a safetensors file of a few kB, float32. Raises StyleError if it cannot be written."""
         tensors = {}
         for i, level in enumerate(self.levels):
             tensors[f"level{i}.mean"] = level.mean.float().cpu().contiguous()
             tensors[f"level{i}.std"] = level.std.float().cpu().contiguous()
         metadata = {"format": _FORMAT, "fingerprint": self.fingerprint, "architecture": self.architecture, "name": self.name}
-        with replacing(path) as temporary:
-            save_file(tensors, temporary, metadata)
+        try:
+            with replacing(path) as temporary:
+                save_file(tensors, temporary, metadata)
+        except (SafetensorError, OSError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise StyleError(f"The style {path} cannot be written ({reason}). Choose another folder.") from error
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> Style:
@@ -93,14 +100,16 @@ class Style:
             raise StyleError(f"{path} is not a readable safetensors file ({error}).") from error
         if metadata.get("format") != _FORMAT:
             raise StyleError(f"{path} is a safetensors file but not a style: its metadata lacks format={_FORMAT}.")
-        levels = []
-        while f"level{len(levels)}.mean" in tensors:
-            mean, std = tensors[f"level{len(levels)}.mean"], tensors.get(f"level{len(levels)}.std")
-            if std is None or not (mean.isfinite().all() and std.isfinite().all()):
-                raise StyleError(f"{path} is damaged: level {len(levels)} is incomplete or not finite. Save the style again.")
+        levels: list[Statistics] = []
+        while (mean := tensors.get(f"level{len(levels)}.mean")) is not None:
+            std = tensors.get(f"level{len(levels)}.std")
+            if std is None or mean.ndim != 2 or std.shape not in (mean.shape, (*mean.shape, mean.shape[1])):
+                raise StyleError(f"{path} is damaged: level {len(levels)} is incomplete or misshapen. Save the style again.")
+            if not (mean.isfinite().all() and std.isfinite().all()):
+                raise StyleError(f"{path} is damaged: level {len(levels)} is not finite. Save the style again.")
             levels.append(Statistics(mean, std))
-        if not levels:
-            raise StyleError(f"{path} is damaged: it holds no levels. Save the style again.")
+        if not levels or len({len(level.mean) for level in levels}) > 1 or not metadata.keys() >= {"fingerprint", "architecture"}:
+            raise StyleError(f"{path} is damaged: its levels or the name of its encoder are incomplete. Save the style again.")
         return Style(tuple(levels), metadata["fingerprint"], metadata["architecture"], metadata.get("name", ""))
 
     def _map(self, function) -> Style:  # noqa: ANN001 - Callable[[Tensor], Tensor]

@@ -85,7 +85,7 @@ def model_from_state(state: Mapping[str, Tensor], source: str) -> StyleTransferM
     try:
         model = module.from_state(state)
         model.load_state_dict(dict(state))
-    except (RuntimeError, KeyError, IndexError) as error:  # torch lists missing and misshapen tensors in a RuntimeError
+    except (RuntimeError, KeyError, IndexError, TypeError) as error:  # torch lists missing and misshapen tensors in a RuntimeError
         detail = " ".join(str(error).split())
         raise ModelError(f"{source} looks like {module.__name__.split('.')[-1]} but does not fit it: {detail}") from error
     model.name = Path(source).stem
@@ -93,8 +93,17 @@ def model_from_state(state: Mapping[str, Tensor], source: str) -> StyleTransferM
     return model.eval().requires_grad_(False)
 
 
-def save_model(model: StyleTransferModel, path: str | os.PathLike[str], metadata: Mapping[str, str], dtype: torch.dtype = torch.float16) -> None:
-    """Write `model` as safetensors in `dtype`, with `metadata` (licence, data, ...) and its architecture."""
+def save_model(
+    model: StyleTransferModel, path: str | os.PathLike[str], metadata: Mapping[str, str], dtype: torch.dtype = torch.float16
+) -> None:
+    """Write `model` as safetensors in `dtype`, with `metadata` (licence, data, ...) and its architecture.
+
+    Raises ModelError if it cannot be written.
+    """
     tensors = {key: value.detach().to("cpu", dtype).contiguous() for key, value in model.state_dict().items()}
-    with replacing(path) as temporary:
-        save_file(tensors, temporary, {"architecture": model.architecture, **metadata})
+    try:
+        with replacing(path) as temporary:
+            save_file(tensors, temporary, {"architecture": model.architecture, **metadata})
+    except (SafetensorError, OSError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ModelError(f"The model {path} cannot be written ({reason}). Choose another folder.") from error

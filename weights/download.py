@@ -60,7 +60,7 @@ class Remote(NamedTuple):
 def url_of(source: Source) -> str:
     """The address a browser can open, on the Hub that HF_ENDPOINT names."""
     kind = None if source.repo_type == "model" else source.repo_type
-    return hf_hub_url(source.repo_id, source.path, repo_type=kind, revision=source.revision, endpoint=constants.ENDPOINT)
+    return hf_hub_url(source.repo_id, source.path, repo_type=kind, revision=source.revision)
 
 
 def ask(source: Source) -> Remote:
@@ -81,17 +81,15 @@ def download(source: Source, target: Path, size: int | None = None, sha256: str 
     working = target.parent / ".incomplete"
     partial, lock = working / f"{key[:32]}.part", working / f"{key[:32]}.lock"
     with disk_errors(what, target.parent, size):
-        working.mkdir(parents=True, exist_ok=True)
         with _locked(lock, progress):
-            if target.exists():
-                return
-            task = Task(source, what, target.parent, _by_hand(source, target.parent, sha256), progress)
-            remote = patiently(task, lambda: ask(source))
-            size = _agreed(source, remote, size, sha256)
-            _fill(task, partial, size, sha256 or remote.etag)
-            partial.replace(target)
-            lock.unlink(missing_ok=True)  # one who waits for it holds it open still, and finds the target
-        with contextlib.suppress(OSError):  # another download is using it
+            if not target.exists():
+                task = Task(source, what, target.parent, _by_hand(source, target.parent, sha256), progress)
+                remote = patiently(task, lambda: ask(source))
+                size = _agreed(source, remote, size, sha256)
+                _fill(task, partial, size, sha256 or remote.etag)
+                partial.replace(target)
+        with contextlib.suppress(OSError):  # another process still needs them
+            lock.unlink()  # one who waits for it finds the target, whichever lock it gets
             working.rmdir()
 
 
@@ -228,6 +226,7 @@ def _transfer(task: Task, partial: Path, size: int | None) -> None:
     with open(partial, "ab", opener=lambda path, flags: os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)) as file:
         if size is not None and file.tell() > size:
             file.truncate(0)
+            file.seek(0)
         here = file.tell()
         if size is not None and shutil.disk_usage(partial.parent).free < size - here:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -281,11 +280,14 @@ def _chunks() -> Iterator[None]:
 @contextlib.contextmanager
 def _locked(path: Path, progress: Progress | None) -> Iterator[None]:
     """Hold the lock at `path`, waiting for another process as long as it takes; `progress` can stop the wait."""
-    lock = filelock.FileLock(path)
     while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(path)
         try:
             lock.acquire(timeout=0.5)
             break
+        except FileNotFoundError:
+            continue  # another process has finished, and removed the folder
         except filelock.Timeout:
             if progress:
                 progress(0, 1)

@@ -72,6 +72,8 @@ def _get_file(file: File, entry: Entry, folder: Path, progress: Progress | None)
         )
     target = entry.output(folder) if entry.ready_made else folder / f"{entry.id}-{file.name}"
     if target.exists():
+        if file.find(folder):  # another process has just finished
+            return target
         raise HubError(f"{target} is not the file of {entry.id}: its size or hash differs. Move it away and run the same again.")
     failure: HubError | None = None
     for source in (file.source, *file.mirrors):

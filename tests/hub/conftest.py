@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+import huggingface_hub
+import pytest
+from hub.server import Hub
+from huggingface_hub import constants
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    """A local Hub, and huggingface_hub pointed at it. Variables of the environment are only read at its import."""
+    server = Hub()
+    monkeypatch.setattr(constants, "ENDPOINT", server.url)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", server.url + "/{repo_id}/resolve/{revision}/{filename}")
+    monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.5)
+    monkeypatch.setattr(constants, "HF_HUB_ETAG_TIMEOUT", 1)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    for variable in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", "/nowhere")
+    yield server
+    server.close()
+    huggingface_hub.close_session()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 from adain_style_transfer.adain.architectures.lite import Lite
-from adain_style_transfer.adain.architectures.vgg19 import VGG19
+from adain_style_transfer.adain.architectures.vgg19 import VGG19, WIDTHS
+from safetensors.torch import save_file
 
 
 def randomized(model, seed=0):
@@ -51,3 +52,15 @@ def values(*shape, seed=0, dtype=torch.float64):
     generator = torch.Generator().manual_seed(seed)
     scale, shift = torch.rand(2, *shape[:2], 1, 1, generator=generator, dtype=torch.float64)
     return (torch.randn(shape, generator=generator, dtype=torch.float64) * scale + 3 * shift).to(dtype)
+
+
+def loss_network_file(path, seed=0):
+    """A random network of the right shapes at `path`, with activations of about 1."""
+    generator = torch.Generator().manual_seed(seed)
+    tensors = {}
+    for name, (inputs, outputs) in WIDTHS.items():
+        scale = (1 if name == "conv1_1" else 2 / (9 * inputs)) ** 0.5
+        tensors[f"{name}.weight"] = torch.randn(outputs, inputs, 3, 3, generator=generator) * scale
+        tensors[f"{name}.bias"] = torch.zeros(outputs)
+    save_file(tensors, path)
+    return path

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -32,7 +33,11 @@ class LossNetwork(nn.Module):
         for name in ENCODER:
             if name != "pool":
                 self.add_module(name, nn.Conv2d(*WIDTHS[name], 3, padding=1))
-        self.load_state_dict(load_file(path))
+        try:
+            self.load_state_dict(load_file(path))
+        except (SafetensorError, RuntimeError) as error:
+            detail = " ".join(str(error).split())
+            raise ModelError(f"{path} is not a loss network, VGG-19 from conv1_1 to conv4_1: {detail}.") from error
         self.requires_grad_(False).eval()
 
     def forward(self, image: Tensor) -> list[Tensor]:

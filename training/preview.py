@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from ..adain.errors import ImageError
 from ..adain.images import read_picture, resize, write_picture
 from ..adain.model import StyleTransferModel
 from ..adain.transfer import stylize
@@ -20,7 +22,7 @@ _SIDE = 192
 def write_preview(model: StyleTransferModel, recipe: Recipe, path: Path) -> None:
     """A PNG with styles down the left, contents along the top, and `model`'s pictures between."""
     contents, styles = (_samples(folder) for folder in (recipe.content, recipe.style))
-    rows = [torch.cat([torch.ones_like(contents[0]), *contents], 3)]
+    rows = [torch.cat([torch.ones(1, 3, _SIDE, _SIDE), *contents], 3)]
     for style in styles:
         made = model.encode_style(style)
         rows.append(torch.cat([style, *(stylize(model, content, made) for content in contents)], 3))
@@ -29,8 +31,11 @@ def write_preview(model: StyleTransferModel, recipe: Recipe, path: Path) -> None
 
 def _samples(folder: str) -> list[Tensor]:
     paths = find_images(folder)
-    # Spread over the folder, the same at each call.
-    return [_square(read_picture(paths[i * len(paths) // _COUNT]).rgb) for i in range(_COUNT)]
+    samples: list[Tensor] = []
+    for i in range(_COUNT):  # spread over the folder, the same at each call
+        with contextlib.suppress(ImageError):
+            samples.append(_square(read_picture(paths[i * len(paths) // _COUNT]).rgb))
+    return samples
 
 
 def _square(image: Tensor) -> Tensor:

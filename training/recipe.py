@@ -17,6 +17,9 @@ else:
     import tomli as tomllib
 
 
+_CHOICES = {"architecture": ("lite", "vgg19"), "precision": ("no", "fp16", "bf16"), "device": ("auto", "cpu")}
+
+
 class RecipeError(AdaINError):
     """A recipe that cannot be used."""
 
@@ -67,6 +70,9 @@ class Recipe:
         for name in ("steps", "batch", "crop", "log_every", "save_every", "preview_every"):
             if getattr(self, name) < 1:
                 raise RecipeError(f"{name} is {getattr(self, name)}. It must be at least 1.")
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise RecipeError(f"{name} is {getattr(self, name)!r}. Choose one of: {', '.join(choices)}.")
         if not 0 < self.zoom_low <= self.zoom_high:
             raise RecipeError(f"zoom_low {self.zoom_low} and zoom_high {self.zoom_high} must be positive and in order.")
 
@@ -90,7 +96,7 @@ def read_recipe(path: str | None, overrides: dict[str, Any]) -> Recipe:
             values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
         except OSError as error:
             raise RecipeError(f"The recipe {path} cannot be read ({error.strerror}).") from error
-        except tomllib.TOMLDecodeError as error:
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise RecipeError(f"The recipe {path} is not valid TOML: {error}.") from error
     known = {item.name: type(item.default) for item in dataclasses.fields(Recipe)}
     for key, value in values.items():

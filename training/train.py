@@ -17,6 +17,7 @@ import math
 import sys
 import time
 from collections import deque
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ if not __package__:  # run as a file: the relative imports below need the instal
 import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -56,6 +58,9 @@ class Trainer:
     """One run of a recipe: `run()` trains from the current step to the last and exports the averaged model."""
 
     def __init__(self, recipe: Recipe, resume: bool) -> None:
+        for name in ("content", "style", "loss_network"):
+            if not getattr(recipe, name):
+                raise RecipeError(f"The recipe gives no {name}. Name one with --{name.replace('_', '-')}.")
         self.recipe = recipe
         self.folder = Path(recipe.out)
         self.accelerator = Accelerator(
@@ -75,7 +80,7 @@ class Trainer:
         loss_dtype = torch.float32 if recipe.precision == "no" else torch.bfloat16
         self.loss_network = loss_network.to(loss_dtype)
         self.targets = Targets(self.loss_network, keep=recipe.variants > 0)
-        self.losses = {name: deque[float](maxlen=recipe.log_every) for name in ("content", "style", "loss")}
+        self.losses = {name: deque[Tensor](maxlen=recipe.log_every) for name in ("content", "style", "loss")}
 
     def run(self) -> None:
         recipe, main = self.recipe, self.accelerator.is_main_process
@@ -143,6 +148,7 @@ class Trainer:
     def export(self) -> Path:
         path = self.folder / f"adain-{self.recipe.architecture}.safetensors"
         metadata = {
+            "version": version("adain-style-transfer"),
             "license": self.recipe.license,
             "data": self.recipe.data_note,
             "steps": str(self.step),
@@ -153,7 +159,7 @@ class Trainer:
         _logger.info("exported %s after %d steps", path, self.step)
         return path
 
-    def _loader(self, folder: str, kind: str) -> Any:  # noqa: ANN401 - accelerate wraps the loader in a type of its own
+    def _loader(self, folder: str, kind: str) -> Any:  # accelerate wraps the loader in a type of its own
         recipe = self.recipe
         crops = Crops(
             find_images(folder),
@@ -202,12 +208,14 @@ def build_model(recipe: Recipe) -> StyleTransferModel:
     """A model with fresh weights; for vgg19 the encoder is read and frozen."""
     if recipe.architecture == "lite":
         return Lite()
-    if recipe.architecture != "vgg19":
-        raise RecipeError(f"The architecture {recipe.architecture!r} cannot be trained. Choose lite or vgg19.")
     if not Path(recipe.encoder).is_file():
         raise RecipeError(f"There is no encoder at {recipe.encoder!r}. Training a vgg19 decoder needs --encoder FILE.")
     model = VGG19()
-    load_naoto_encoder(model, load_file(recipe.encoder))
+    try:
+        load_naoto_encoder(model, load_file(recipe.encoder))
+    except (SafetensorError, KeyError, RuntimeError) as error:
+        detail = " ".join(str(error).split())
+        raise RecipeError(f"The encoder {recipe.encoder} is not VGG-19 in the vgg_normalised layout: {detail}.") from error
     model.encoder.requires_grad_(False)
     return model
 
@@ -222,7 +230,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     try:
         Trainer(read_recipe(recipe_path, options), resume).run()
-    except AdaINError as error:
+    except (AdaINError, OSError) as error:
         _logger.error("%s", error)
         return 1
     return 0

@@ -1,0 +1,102 @@
+"""The training losses against the formulas of the paper."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+
+pytest.importorskip("accelerate", reason="training needs the extra: pip install adain-style-transfer[train]")
+
+from adain_style_transfer.adain import ModelError
+from adain_style_transfer.adain.moments import channel_moments
+from adain_style_transfer.training.losses import (
+    LossNetwork,
+    adain_target,
+    content_loss,
+    range_loss,
+    style_loss,
+    variation_loss,
+)
+from adain_style_transfer.training.targets import Targets
+
+import paper
+from samples import loss_network_file, picture, values
+
+
+@pytest.fixture(scope="module")
+def network_file(tmp_path_factory):
+    return loss_network_file(tmp_path_factory.mktemp("loss") / "vgg.safetensors")
+
+
+@pytest.fixture(scope="module")
+def network(network_file):
+    return LossNetwork(network_file)
+
+
+def statistics(features):
+    return [channel_moments(f).statistics() for f in features]
+
+
+def test_the_network_has_four_levels_and_is_frozen(network):
+    features = network(picture(32, 40))
+    assert [tuple(f.shape) for f in features] == [(1, 64, 32, 40), (1, 128, 16, 20), (1, 256, 8, 10), (1, 512, 4, 5)]
+    assert all(f.min() >= 0 for f in features) and not any(p.requires_grad for p in network.parameters())
+
+
+def test_the_target_is_equation_8():
+    x, y = values(1, 4, 6, 5, dtype=torch.float32), values(1, 4, 7, 7, seed=1, dtype=torch.float32)
+    numbers = [f(z[0].double().numpy(), np.ones(z.shape[-2:])) for z in (x, y) for f in (paper.mean, paper.deviation)]
+    target = adain_target(x, channel_moments(y).statistics())
+    np.testing.assert_allclose(target[0], paper.adain(x[0].double().numpy(), *numbers), atol=1e-4)
+
+
+def test_content_loss_is_equation_12():
+    x, y = values(2, 4, 6, 5), values(2, 4, 6, 5, seed=1)
+    torch.testing.assert_close(content_loss(x.float(), y.float()).double(), (x - y).square().mean())
+
+
+def test_style_loss_is_equation_13():
+    outputs, styles = ([values(2, c, n, n, seed=s + c) for c, n in ((2, 8), (3, 6), (4, 4), (5, 3))] for s in (0, 50))
+    expected = 0.0
+    for out, style in zip(outputs, styles, strict=True):
+        for f in (paper.mean, paper.deviation):
+            ones = np.ones(out.shape[-2:])
+            expected += np.mean([(f(o, ones) - f(s, ones)) ** 2 for o, s in zip(out.numpy(), style.numpy(), strict=True)])
+    assert style_loss(outputs, statistics(styles)).item() == pytest.approx(expected, rel=1e-9)
+    assert style_loss(outputs, statistics(outputs)).item() == 0
+
+
+def test_range_and_variation():
+    image = torch.tensor([-0.5, 0.25, 1.0, 2.0]).view(1, 1, 2, 2)
+    assert range_loss(image).item() == pytest.approx((0.25 + 1) / 4)
+    assert variation_loss(image).item() == pytest.approx((1.5 + 1.75) / 2 + (0.75 + 1) / 2)
+    assert range_loss(picture(4, 4)).item() == 0
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_kept_targets_are_the_computed_ones(network_file, dtype):
+    network = LossNetwork(network_file).to(dtype)
+    contents, styles, keys = picture(32, 32, batch=3), picture(32, 32, seed=1, batch=3), torch.tensor([4, 7, 4])
+    contents[2] = contents[0]
+    fresh, kept = Targets(network, keep=False), Targets(network, keep=True)
+    for _ in range(2):  # computed, then from memory
+        wanted = [targets.styles(styles, torch.arange(3)) for targets in (fresh, kept)]
+        for a, b in zip(*wanted, strict=True):
+            torch.testing.assert_close(a.std, b.std, rtol=2e-2 if dtype == torch.bfloat16 else 1e-4, atol=1e-4)
+        made = [t.contents(contents, keys, w[-1]) for t, w in zip((fresh, kept), wanted, strict=True)]
+        assert F.mse_loss(*made) < (1e-2 if dtype == torch.bfloat16 else 1e-6)
+
+
+def test_files_that_are_no_loss_network(tmp_path, network_file):
+    with pytest.raises(ModelError, match="no loss network at .*missing"):
+        LossNetwork(tmp_path / "missing")
+    path = tmp_path / "other.safetensors"
+    path.write_text("no safetensors")
+    with pytest.raises(ModelError, match="other.safetensors is not a loss network"):
+        LossNetwork(path)
+    save_file({"conv1_1.weight": torch.ones(64, 3, 3, 3)}, path)
+    with pytest.raises(ModelError, match=r"is not a loss network.*conv1_1\.bias"):
+        LossNetwork(path)

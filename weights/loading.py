@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -26,20 +26,36 @@ def load_model(
     name: str | os.PathLike[str] | None = None,
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
+    *,
+    folder: str | os.PathLike[str] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> StyleTransferModel:
-    """A model ready to use: an embedded one by name (default: the first), or a safetensors file by path.
+    """A model ready to use: an embedded one by name (default: the first), a safetensors file by path, or a catalogue entry by id.
 
     `device` defaults to the accelerator if there is one, else the CPU; `dtype` to what that device computes fastest
-    without visible loss. Raises ModelError if there is no such model or the file is not one.
+    without visible loss. A catalogue entry is downloaded on first use into `folder` (default: the user's cache), with
+    `progress(done, total)` in bytes. Raises ModelError if there is no such model or the file is not one.
     """
     if name is None:
         name = next(iter(EMBEDDED))
     path = EMBEDDED.get(str(name), Path(name))
     if not path.is_file():
-        raise ModelError(f"There is no model {str(name)!r}. Give a safetensors file or one of: {', '.join(EMBEDDED)}.")
+        path = _from_catalog(str(name), None if folder is None else Path(folder), progress)
     model = read_model(path)
     device = torch.device(device) if device is not None else default_device()
-    return model.to(device, dtype or default_dtype(device), memory_format=torch.channels_last)
+    # torch's annotations lack what its documentation has
+    return model.to(device, dtype or default_dtype(device), memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+
+
+def _from_catalog(name: str, folder: Path | None, progress: Callable[[int, int], None] | None) -> Path:
+    # Imported here: the Hub's client builds on this module, and models that are at hand do without it.
+    from .catalog import entries
+    from .hub import get
+
+    models = {entry.id: entry for entry in entries(folder) if entry.architecture}
+    if name not in models:
+        raise ModelError(f"There is no model {name!r}. Give a safetensors file or one of: {', '.join(models)}.")
+    return get(models[name], folder, progress)
 
 
 def default_device() -> torch.device:

@@ -44,6 +44,9 @@ _LONGEST_WAIT = 60
 # The base of all transport errors, which is requests' in old versions of huggingface_hub and httpx's in new ones.
 _TRANSPORT_ERRORS = cast("tuple[type[Exception], ...]", (HfHubHTTPError.__mro__[1], OSError))
 
+_CUT = ("ReadError", "RemoteProtocolError", "ChunkedEncodingError")
+"""What httpx and requests call a connection that broke while it was in use."""
+
 
 class HubError(ModelError):
     """A file that could not be had from the Hub."""
@@ -143,6 +146,8 @@ def explain(error: Exception, task: Task) -> str:
         return f"{what} did not arrive whole. What has arrived is kept: run the same again to resume."
     if "timed out" in text.lower() or "timeout" in type(error).__name__.lower():
         return f"The Hub stopped answering while it sent {what}. What has arrived is kept: run the same again to resume, or {task.by_hand}"
+    if type(error).__name__ in _CUT:
+        return f"The connection broke off while {what} was sent. What has arrived is kept: run the same again to resume."
     reason = "offline mode is on (HF_HUB_OFFLINE)" if isinstance(error, OfflineModeIsEnabled) else f"{constants.ENDPOINT} cannot be reached"
     return f"{what} is not in {task.folder} and {reason}. Go online, or {task.by_hand}"
 
@@ -326,6 +331,8 @@ def _retry_after(error: Exception) -> int | None:
 
 def _wait(error: Exception, attempt: int) -> float | None:
     """Seconds to wait before trying again, or None if trying again would not help."""
+    if type(error).__name__ in _CUT:
+        return 1.0
     if _status(error) not in (429, 500, 502, 503, 504):
         return None
     asked = _retry_after(error)

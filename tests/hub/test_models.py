@@ -1,0 +1,247 @@
+"""From a catalogue entry to a picture, and parts of files, with a local Hub."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from adain_style_transfer import adain, weights
+from adain_style_transfer.adain.architectures.kuko6 import Kuko6
+from adain_style_transfer.adain.architectures.vgg19 import NAOTO_ENCODER, VGG19
+from adain_style_transfer.adain.errors import ModelError
+from adain_style_transfer.weights import catalog
+from adain_style_transfer.weights.download import HubError
+from adain_style_transfer.weights.hub import get
+from safetensors import safe_open
+from safetensors.torch import load_file, save, save_file
+
+import samples
+from hub.server import COMMIT, Fault, sha256
+
+
+def write_catalog(folder, text):
+    folder.mkdir(exist_ok=True)
+    (folder / "catalog.toml").write_text(text)
+
+
+def file_of(data, path):
+    return f'path = "{path}"\nbytes = {len(data)}\nsha256 = "{sha256(data)}"\n'
+
+
+def saved(state, path, legacy=False):
+    torch.save(state, path, _use_new_zipfile_serialization=not legacy)
+    return path.read_bytes()
+
+
+def published_kuko6():
+    """A model with random weights, and its state dict as its author publishes it."""
+    model = samples.randomized(Kuko6())
+    features = {"conv1_1": 0, "conv1_2": 2, "conv2_1": 5, "conv2_2": 7}
+    features |= {"conv3_1": 10, "conv3_2": 12, "conv3_3": 14, "conv3_4": 16, "conv4_1": 19}
+    decoder = {"conv4_1": 1, "conv3_2": 4, "conv3_1": 6, "conv2_2": 9, "conv2_1": 11, "conv1_2": 13, "conv1_1": 15}
+    state = {}
+    for key, value in model.state_dict().items():
+        part, layer, kind = key.split(".")
+        state[f"{part}.{(features if part == 'encoder' else decoder)[layer]}.{kind}"] = value
+    return model, state
+
+
+def test_the_seed_model_on_first_use(hub, tmp_path):
+    model, state = published_kuko6()
+    data = saved(state, tmp_path / "model_puddle.pt")
+    (tmp_path / "model_puddle.pt").unlink()
+    hub.add("spaces/kuko6/copy", "models/model_puddle.pt", data)
+    folder = tmp_path / "models"
+    text = '[seed]\ntitle = "Seed"\narchitecture = "kuko6"\nrepo_id = "kuko6/copy"\nrepo_type = "space"\nlicense = "own use"\n'
+    write_catalog(folder, text + "[[seed.files]]\n" + file_of(data, "models/model_puddle.pt"))
+
+    seen = []
+    loaded = weights.load_model("seed", "cpu", torch.float32, folder=folder, progress=lambda *counts: seen.append(counts))
+    content, style = samples.picture(24, 32), samples.picture(32, 24, seed=1)
+    expected = adain.stylize(model, content, model.encode_style(style))
+    torch.testing.assert_close(adain.stylize(loaded, content, loaded.encode_style(style)), expected, atol=1e-4, rtol=0)
+    assert seen[-1] == (len(data), len(data))
+    with safe_open(folder / "seed.safetensors", "pt") as file:
+        assert file.metadata()["source_sha256"] == sha256(data) and file.metadata()["license"] == "own use"
+
+    hub.log.clear()
+    (folder / "seed-model_puddle.pt").unlink()  # what was made of it is enough
+    assert catalog.find_entry("seed", folder).state(folder) is catalog.State.DOWNLOADED
+    weights.load_model("seed", "cpu", folder=folder)
+    assert not hub.log
+
+
+def test_an_encoder_of_the_hub_and_a_decoder_placed_by_hand(hub, tmp_path):
+    model = samples.vgg19()
+    layers = [(i, name, kind) for i, name in NAOTO_ENCODER.items() for kind in ("weight", "bias")]
+    encoder = {f"{i}.{kind}": model.state_dict()[f"encoder.{name}.{kind}"] for i, name, kind in layers}
+    encoder_data = saved(encoder, tmp_path / "e.pth", legacy=True)
+    save_file({key: value for key, value in model.state_dict().items() if key.startswith("decoder.")}, tmp_path / "d.safetensors")
+    decoder_data = (tmp_path / "d.safetensors").read_bytes()
+    folder = tmp_path / "models"
+    text = '[pair]\narchitecture = "vgg19"\nrepo_id = "o/n"\n[[pair.files]]\n' + file_of(encoder_data, "vgg_normalised.pth")
+    write_catalog(folder, text + "[[pair.files]]\n" + file_of(decoder_data, "decoder.safetensors") + 'url = "https://example.org"\n')
+    hub.add("o/n", "vgg_normalised.pth", encoder_data)
+
+    assert catalog.find_entry("pair", folder).state(folder) is catalog.State.MANUAL
+    with pytest.raises(HubError, match="not on the Hub"):
+        get("pair", folder)
+    (folder / "my own name").write_bytes(decoder_data)
+    assert catalog.find_entry("pair", folder).state(folder) is catalog.State.AVAILABLE
+    loaded = weights.load_model("pair", "cpu", torch.float32, folder=folder)
+    assert isinstance(loaded, VGG19)
+    torch.testing.assert_close(loaded.state_dict(), model.state_dict())
+
+
+def test_a_downloaded_pickle_that_would_run_code_does_not(hub, tmp_path):
+    class Malicious:
+        def __reduce__(self):
+            return open, (str(tmp_path / "ran"), "w")
+
+    data = saved({"encoder.0.weight": Malicious(), "pad": torch.zeros(500)}, tmp_path / "evil.pt")
+    hub.add("o/n", "evil.pt", data)
+    folder = tmp_path / "models"
+    write_catalog(folder, '[evil]\narchitecture = "kuko6"\nrepo_id = "o/n"\n[[evil.files]]\n' + file_of(data, "evil.pt"))
+    with pytest.raises(ModelError, match=r"more than tensors .* Nothing in it was run"):
+        weights.load_model("evil", folder=folder)
+    assert not (tmp_path / "ran").exists() and not (folder / "evil.safetensors").exists()
+
+
+# Parts of a file
+
+LAYERS = ["features.0", "features.10", "features.2"]
+
+
+@pytest.fixture
+def timm(hub, tmp_path):
+    """A file of 3 MB laid out like timm's, an entry for three of its layers, and its tensors."""
+    torch.manual_seed(0)
+    shapes = {"features.0": (8, 3, 3, 3), "features.10": (16, 8, 3, 3), "features.2": (8, 8, 3, 3), "head.fc": (1000, 800)}
+    state = {f"{layer}.weight": torch.randn(shape) for layer, shape in shapes.items()}
+    state |= {f"{layer}.bias": torch.randn(shape[0]) for layer, shape in shapes.items()}
+    data = save(state)
+    hub.add("timm/net", "model.safetensors", data)
+    keys = f'path = "model.safetensors"\nsha256 = "{sha256(data)}"\n'
+    write_catalog(tmp_path, f'[part]\nrepo_id = "timm/net"\ntensors = {LAYERS!r}\n[[part.files]]\n{keys}')
+    return state, data
+
+
+def test_only_the_wanted_tensors_are_read(hub, tmp_path, timm):
+    state, data = timm
+    seen = []
+    path = get("part", tmp_path, lambda *counts: seen.append(counts))
+    found = load_file(path)
+    assert sorted(found) == sorted(f"{layer}.{kind}" for layer in LAYERS for kind in ("weight", "bias"))
+    assert all(torch.equal(found[key], state[key]) for key in found)
+    wanted = sum(value.nbytes for value in found.values())
+    assert seen[-1] == (wanted, wanted)
+    spans = [entry[3]["range"].removeprefix("bytes=").split("-") for entry in hub.requests("blob")]
+    assert sum(int(stop) - int(start) + 1 for start, stop in spans) <= 2**16 + wanted < len(data) / 10
+    hub.log.clear()
+    assert get("part", tmp_path) == path and not hub.log
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["catalog.toml", "part.safetensors"]
+
+
+@pytest.mark.parametrize(
+    ("faults", "words"),
+    [
+        ([Fault(ignore_range=True)], "sent more than was asked for"),
+        ([Fault(times=9, status=404)], "404"),
+        ([Fault(flip=True)], "does not begin like a safetensors file|is now another file|lacks"),
+        ([Fault("hub", "HEAD", status=401)], "needs a login"),
+    ],
+    ids=["no ranges", "gone", "flipped header", "login"],
+)
+def test_faults_of_partial_reads(hub, tmp_path, timm, faults, words):
+    hub.faults += faults
+    with pytest.raises(HubError, match=words):
+        get("part", tmp_path)
+    assert not (tmp_path / "part.safetensors").exists()
+
+
+def test_a_cut_partial_read_goes_on(hub, tmp_path, timm):
+    hub.faults += [Fault(cut=1000), Fault(cut=100, reset=True)]
+    state, _ = timm
+    assert torch.equal(load_file(get("part", tmp_path))["features.10.weight"], state["features.10.weight"])
+
+
+def test_a_file_that_changed_is_not_read(hub, tmp_path, timm):
+    hub.add("timm/net", "model.safetensors", timm[1] + b"0")
+    with pytest.raises(HubError, match="is now another file"):
+        get("part", tmp_path)
+    assert not hub.requests("blob")
+
+
+def test_a_part_that_the_file_lacks(hub, tmp_path, timm):
+    text = (tmp_path / "catalog.toml").read_text().replace("features.10", "features.99")
+    (tmp_path / "catalog.toml").write_text(text)
+    with pytest.raises(HubError, match=r"lacks features\.99\.weight, features\.99\.bias"):
+        get("part", tmp_path)
+
+
+def test_offline_names_what_to_copy(hub, tmp_path, timm):
+    hub.close()
+    with pytest.raises(HubError, match=r"cannot be reached.*get it on another machine and copy part\.safetensors"):
+        get("part", tmp_path)
+
+
+# The catalogue
+
+
+def test_the_catalogue_of_this_package(tmp_path):
+    found = {entry.id: entry for entry in catalog.entries(tmp_path)}
+    assert found["kuko6-puddle"].bytes == 23_333_701 and found["kuko6-puddle"].state(tmp_path) is catalog.State.AVAILABLE
+    assert found["naoto0804"].state(tmp_path) is catalog.State.MANUAL
+    assert str(found["naoto0804"].files[0].mirrors[0]) == "spaces/dataroots/SofaStyler/vgg_normalised.pth"
+    assert all(entry.title and entry.license and entry.notes for entry in found.values())
+    assert set(weights.EMBEDDED) == {entry.id for entry in found.values() if all(file.embedded for file in entry.files)}
+
+
+FILE = f'[[x.files]]\npath = "a.safetensors"\nbytes = 5\nsha256 = "{"0" * 64}"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[x", "not valid TOML"),
+        ("x = 1", "Expected a table"),
+        ('[x]\ncolour = "red"', "unknown key 'colour'"),
+        ("[x]\ntitle = 1\n" + FILE, "gives title = 1. Expected str"),
+        ('[x]\ntitle = "no files"', "lists no files"),
+        ('["../x"]\n', "the id names a file"),
+        ('[adain-lite]\nrepo_id = "o/n"\n' + FILE.replace("x.files", "adain-lite.files"), "names of ours: adain-lite"),
+        ('[x]\nrepo_id = "o/n"\n' + FILE.replace("a.safetensors", "../a"), "not safe"),
+        ('[x]\nrepo_id = "../n"\n' + FILE, "repo_id is '../n'"),
+        ('[x]\nrepo_id = "o/n"\nrepo_type = "bucket"\n' + FILE, "repo_type is 'bucket'"),
+        ('[x]\nrepo_id = "o/n"\nrevision = "a b"\n' + FILE, "revision is 'a b'"),
+        ('[x]\nrepo_id = "o/n"\n' + FILE.replace("0" * 64, "123"), "sha256 is '123'"),
+        ('[x]\nrepo_id = "o/n"\n' + FILE.replace("5", "0", 1), "bytes is 0"),
+        ('[x]\nrepo_id = "o/n"\n' + FILE.replace("5", "true", 1), "Expected int"),
+        ('[x]\ntensors = [1]\nrepo_id = "o/n"\n' + FILE, "list of layer names"),
+    ],
+)
+def test_mistakes_in_a_users_catalogue(tmp_path, text, words):
+    (tmp_path / "catalog.toml").write_text(text)
+    with pytest.raises(ModelError) as caught:
+        catalog.entries(tmp_path)
+    assert words in str(caught.value) and str(tmp_path / "catalog.toml") in str(caught.value)
+
+
+def test_models_that_are_in_no_catalogue(tmp_path):
+    with pytest.raises(ModelError, match=r"no model 'nothing' in the catalogue\. Give one of adain-lite"):
+        get("nothing", tmp_path)
+    with pytest.raises(ModelError, match=r"no model 'nothing'\. Give a safetensors file or one of: adain-lite, kuko6-puddle"):
+        weights.load_model("nothing", folder=tmp_path)
+
+
+def test_the_default_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("ADAIN_MODELS", str(tmp_path))
+    assert catalog.default_folder() == tmp_path
+    monkeypatch.delenv("ADAIN_MODELS")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert catalog.default_folder() == tmp_path / "adain"
+
+
+def test_sources_are_written_as_they_are_read():
+    for text in ("owner/name/a/b.pt", "spaces/owner/name/b.pt", "datasets/owner/name/b.pt"):
+        assert str(catalog.Source.parse(text)) == text
+    assert catalog.Source.parse(f"o/n/b@{COMMIT}").revision == COMMIT

@@ -54,8 +54,11 @@ class ManagedModel:
             ) from error
 
 
-class _Holder(nn.Module):
-    """ComfyUI sets attributes such as `device` on the module it manages, which a StyleTransferModel derives from its weights."""
+class AdaINModel(nn.Module):
+    """What ComfyUI manages, and its name in ComfyUI's log.
+
+    ComfyUI sets attributes such as `device` on it, which a StyleTransferModel derives from its weights.
+    """
 
     def __init__(self, network: StyleTransferModel) -> None:
         super().__init__()
@@ -76,7 +79,7 @@ def _open(path: str, modified: int, dtype: torch.dtype) -> ManagedModel:
     network = read_model(path).to(dtype=dtype, memory_format=torch.channels_last)
     # CoreModelPatcher (ComfyUI >= 0.12) is looked up now because start options decide what it is.
     patcher = getattr(comfy.model_patcher, "CoreModelPatcher", comfy.model_patcher.ModelPatcher)
-    return ManagedModel(patcher(_Holder(network).eval(), load_device=mm.get_torch_device(), offload_device=mm.unet_offload_device()))
+    return ManagedModel(patcher(AdaINModel(network).eval(), load_device=mm.get_torch_device(), offload_device=mm.unet_offload_device()))
 
 
 def _best_dtype(device: torch.device) -> torch.dtype:

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+websocket = pytest.importorskip("websocket", reason="the tests of the nodes need websocket-client: pip install .[test]")
+
+from adain_style_transfer import adain, weights  # noqa: E402
+from comfy import server as comfy_server  # noqa: E402 - needs websocket
+
+
+@pytest.fixture(scope="session")
+def comfy(tmp_path_factory):
+    """One ComfyUI for all tests, with this pack and the test nodes of `faults`."""
+    if comfy_server.find_comfyui() is None:
+        pytest.skip("no ComfyUI found: set COMFYUI_DIR, put this folder into its custom_nodes, or clone it to ~/comfy/ComfyUI")
+    with comfy_server.running(tmp_path_factory.mktemp("comfyui")) as server:
+        server.put_image("example.png", picture(160, 208, seed=1))
+        server.put_image("photo.png", picture(96, 128, seed=2))
+        server.put_image("painting.png", picture(120, 88, seed=3))
+        server.put_image("small.png", picture(48, 64, seed=4))
+        yield server
+
+
+@pytest.fixture(scope="session")
+def model():
+    """The embedded model as the nodes load it on a CPU."""
+    return weights.load_model(device="cpu")
+
+
+@pytest.fixture(scope="session")
+def load(comfy):
+    """A picture of the input folder, [1, 3, H, W]."""
+    return lambda name: adain.read_picture(comfy.base / "input" / name).rgb
+
+
+def picture(height, width, seed):
+    """A smooth random picture [1, 3, H, W] in 8-bit steps."""
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(1, 3, 7, 9, generator=generator)
+    fine = torch.rand(1, 3, height, width, generator=generator)
+    smooth = torch.nn.functional.interpolate(coarse, (height, width), mode="bicubic").clamp(0, 1)
+    return ((0.85 * smooth + 0.15 * fine) * 255).round() / 255

@@ -1,0 +1,390 @@
+"""The nodes in a real ComfyUI: their schema, their behaviour on long batches, and the sentences for unusable inputs."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+import samples
+import torch
+from adain_style_transfer import adain, weights
+from adain_style_transfer.adain.architectures.vgg19 import VGG19
+from comfy.server import EXAMPLES, REPOSITORY, RefusedPromptError, example
+
+NODES = {
+    "AdaIN_LoadModel": ({"model", "precision"}, ["ADAIN_MODEL"]),
+    "AdaIN_EncodeStyle": ({"adain_model", "image", "batch", "stroke_size", "mask", "name"}, ["ADAIN_STYLE"]),
+    "AdaIN_StylePreset": ({"adain_model", "preset"}, ["ADAIN_STYLE"]),
+    "AdaIN_BlendStyles": ({"styles"}, ["ADAIN_STYLE"]),
+    "AdaIN_StyleRegion": ({"style", "mask", "feather", "base"}, ["ADAIN_STYLE"]),
+    "AdaIN_Transfer": (
+        {"adain_model", "image", "style", "strength", "color", "content_scale", "frames_per_chunk", "mask"},
+        ["IMAGE"],
+    ),
+    "AdaIN_Stylize": ({"image", "style_image", "strength", "color", "stroke_size", "mask", "adain_model"}, ["IMAGE"]),
+    "AdaIN_MatchColors": ({"image", "reference", "method", "strength"}, ["IMAGE"]),
+    "AdaIN_SaveStyle": ({"style", "name"}, ["ADAIN_STYLE"]),
+    "AdaIN_LoadStyle": ({"name"}, ["ADAIN_STYLE"]),
+    "AdaIN_StyleGrid": ({"adain_model", "images", "styles", "cell", "strength", "color"}, ["IMAGE"]),
+}
+
+
+def node(kind, **inputs):
+    return {"class_type": kind, "inputs": inputs}
+
+
+def load_image(name):
+    return node("LoadImage", image=name)
+
+
+def transfer(image=("1", 0), **inputs):
+    """A prompt that paints `image` with the great wave; inputs of AdaIN Transfer may be replaced."""
+    settings = {"strength": 1.0, "color": "style", "content_scale": 1.0, "frames_per_chunk": 0} | inputs
+    return {
+        "1": load_image("photo.png"),
+        "2": node("AdaIN_LoadModel", model="adain-lite", precision="fp32"),
+        "3": node("AdaIN_StylePreset", adain_model=["2", 0], preset="great-wave"),
+        "4": node("AdaIN_Transfer", **({"adain_model": ["2", 0], "image": list(image), "style": ["3", 0]} | settings)),
+        "5": node("SaveImage", images=["4", 0], filename_prefix="test"),
+    }
+
+
+def images(comfy, prompt, saver="5"):
+    outcome = comfy.run(prompt)
+    assert not outcome.error
+    return torch.cat([comfy.image(saved) for saved in outcome.images[saver]])
+
+
+def close(got, expected, steps=2):
+    assert got.shape == expected.shape
+    assert (got - expected).abs().max() <= steps / 255
+
+
+@pytest.fixture(scope="module")
+def model32():
+    return weights.load_model(device="cpu", dtype=torch.float32)
+
+
+@pytest.fixture(scope="module")
+def wave(model32):
+    return weights.load_preset(model32, "great-wave")
+
+
+@pytest.fixture(scope="module")
+def schemas(comfy):
+    return comfy.json("/object_info")
+
+
+class TestSchema:
+    @pytest.mark.parametrize("name", NODES)
+    def test_inputs_and_outputs(self, schemas, name):
+        schema = schemas[name]
+        inputs, outputs = NODES[name]
+        assert {**schema["input"].get("required", {}), **schema["input"].get("optional", {})}.keys() == inputs
+        assert schema["output"] == outputs
+        assert schema["category"] == "AdaIN"
+
+    @pytest.mark.parametrize("name", NODES)
+    def test_everything_is_explained(self, schemas, name):
+        schema = schemas[name]
+        assert schema["description"]
+        assert len(schema["search_aliases"]) >= 3
+        assert all(schema["output_tooltips"])
+        assert (REPOSITORY / "web" / "docs" / f"{name}.md").is_file()
+        for inputs in schema["input"].values():
+            assert all(spec[1]["tooltip"] for spec in inputs.values())
+
+    def test_no_other_nodes(self, schemas):
+        assert {name for name in schemas if name.startswith("AdaIN_")} == NODES.keys()
+
+    def test_embedded_model_comes_first(self, schemas):
+        options = schemas["AdaIN_LoadModel"]["input"]["required"]["model"][1]["options"]
+        assert options[0] == next(iter(weights.EMBEDDED))
+
+    @pytest.mark.parametrize("language", ["zh", "ja"])
+    def test_translations_cover_every_name_and_tooltip(self, comfy, schemas, language):
+        translated = comfy.json("/i18n")[language]["nodeDefs"]
+        for name in NODES:
+            entry = translated[name]
+            assert entry["display_name"]
+            assert entry["description"]
+            for group in schemas[name]["input"].values():
+                for key in group:
+                    assert entry["inputs"][key]["name"], (name, key)
+                    assert entry["inputs"][key]["tooltip"], (name, key)
+            assert all(entry["outputs"][str(i)]["tooltip"] for i in range(len(schemas[name]["output"])))
+
+    def test_help_pages_and_examples_are_served(self, comfy):
+        assert b"# AdaIN Transfer" in comfy.get("/extensions/a pack in any-folder/docs/AdaIN_Transfer.md".replace(" ", "%20"))
+        served = comfy.json("/workflow_templates")["a pack in any-folder"]
+        assert set(served) == {path.stem for path in EXAMPLES.glob("*.json")}
+
+
+class TestResults:
+    @pytest.mark.parametrize("color", ["style", "keep", "match"])
+    def test_color_modes_and_strength(self, comfy, load, model32, wave, color):
+        got = images(comfy, transfer(color=color, strength=0.6))
+        close(got, adain.stylize(model32, load("photo.png"), wave, strength=0.6, color=color))
+
+    @pytest.mark.parametrize("precision", ["fp16", "bf16"])
+    def test_precisions(self, comfy, load, model32, wave, precision):
+        prompt = transfer()
+        prompt["2"]["inputs"]["precision"] = precision
+        close(images(comfy, prompt), adain.stylize(model32, load("photo.png"), wave), steps=24)
+
+    def test_mask_of_another_size_leaves_the_rest_bit_for_bit(self, comfy, load):
+        prompt = transfer(mask=["8", 0])
+        prompt |= {
+            "6": node("SolidMask", value=0.0, width=64, height=40),
+            "7": node("SolidMask", value=1.0, width=32, height=40),
+            "8": node("MaskComposite", destination=["6", 0], source=["7", 0], x=0, y=0, operation="add"),
+        }
+        for scale in (1.0, 0.5):
+            prompt["4"]["inputs"]["content_scale"] = scale
+            got, content = images(comfy, prompt), load("photo.png")
+            close(got[..., 70:], content[..., 70:], steps=1)
+            assert (got[..., :60] - content[..., :60]).abs().mean() > 2 / 255
+
+    def test_content_scale_keeps_the_size(self, comfy, load, model32, wave):
+        small = adain.images.resize(load("photo.png"), (48, 64))
+        expected = adain.images.resize(adain.stylize(model32, small, wave), (96, 128))
+        close(images(comfy, transfer(content_scale=0.5)), expected)
+
+    def test_transparency_is_kept(self, comfy, load, model32, wave):
+        prompt = transfer(("6", 0)) | {"6": node("AdaINTest_Tamper", image=["1", 0], fault="alpha", frame=0)}
+        got = images(comfy, prompt)
+        assert got.shape == (1, 4, 96, 128)
+        close(got[:, 3:], torch.linspace(0, 1, 128).expand(1, 1, 96, 128))
+        close(got[:, :3], adain.stylize(model32, load("photo.png"), wave))
+
+    @pytest.mark.parametrize("batch", ["average", "one per picture"])
+    def test_batch_of_style_pictures(self, comfy, load, model32, batch):
+        prompt = transfer() | {
+            "6": load_image("painting.png"),
+            "7": load_image("small.png"),
+            "8": node("ImageBatch", image1=["6", 0], image2=["7", 0]),
+            "3": node("AdaIN_EncodeStyle", adain_model=["2", 0], image=["8", 0], batch=batch, stroke_size=64),
+            "9": node("SaveImage", images=["8", 0], filename_prefix="styles"),
+        }
+        outcome = comfy.run(prompt)
+        painted, pictures = (torch.cat([comfy.image(i) for i in outcome.images[n]]) for n in ("5", "9"))
+        style = model32.encode_style(pictures, size=64)
+        style = style.average() if batch == "average" else style
+        close(painted, adain.stylize(model32, load("photo.png"), style), steps=3)  # ComfyUI resized and 8 bits rounded the second style
+
+    def test_save_and_load(self, comfy, load, model32, wave):
+        save = transfer() | {"6": node("AdaIN_SaveStyle", style=["3", 0], name="of waves/great wave")}
+        assert not comfy.run(save).error
+        saved = comfy.base / "models" / "adain_styles" / "of waves" / "great wave.safetensors"
+        assert adain.Style.load(saved).fingerprint == model32.fingerprint
+        prompt = transfer() | {"3": node("AdaIN_LoadStyle", name="of waves/great wave.safetensors")}
+        close(images(comfy, prompt), adain.stylize(model32, load("photo.png"), wave))
+
+    def test_model_file(self, comfy, load):
+        folder = comfy.base / "models" / "adain"
+        folder.mkdir(exist_ok=True)
+        weights.save_model(samples.small_lite(), folder / "mine.safetensors", {})
+        mine = weights.load_model(folder / "mine.safetensors", "cpu", torch.float32)
+        prompt = transfer() | {"6": load_image("painting.png")}
+        prompt["2"]["inputs"]["model"] = "mine.safetensors"
+        prompt["3"] = node("AdaIN_EncodeStyle", adain_model=["2", 0], image=["6", 0], batch="average", stroke_size=0)
+        close(images(comfy, prompt), adain.stylize(mine, load("photo.png"), mine.encode_style(load("painting.png"))))
+        weights.save_model(samples.small_lite(seed=1), folder / "mine.safetensors", {})
+        assert "4" in executed(comfy, prompt)
+
+    @pytest.mark.parametrize("method", ["covariance", "channels", "chroma"])
+    def test_match_colors(self, comfy, load, method):
+        prompt = {
+            "1": load_image("photo.png"),
+            "2": load_image("painting.png"),
+            "3": node("AdaIN_MatchColors", image=["1", 0], reference=["2", 0], method=method, strength=1.0),
+            "5": node("SaveImage", images=["3", 0], filename_prefix="colors"),
+        }
+        got, content, reference = images(comfy, prompt), load("photo.png"), load("painting.png")
+        if method == "covariance":
+            close(got, adain.match_colors(content, reference))
+        elif method == "channels":
+            assert (got.mean((2, 3)) - reference.mean((2, 3))).abs().max() < 0.02
+        else:
+            close(adain.color.luma(got), adain.color.luma(content), steps=2)
+
+
+def executed(comfy, prompt):
+    """The nodes that ran and did not come from the cache."""
+    outcome = comfy.run(prompt)
+    cached = {n for message in outcome.of("execution_cached") for n in message["nodes"]}
+    return set(prompt) - cached
+
+
+class TestBehaviour:
+    def test_equal_inputs_are_cached_and_never_modified(self, comfy):
+        prompt = transfer(strength=0.91) | {
+            "6": node("AdaINTest_Checksum", image=["1", 0]),
+            "7": node("AdaINTest_Checksum", image=["1", 0], after=["4", 0]),
+        }
+        with comfy.client() as client:
+            job = client.queue(prompt)
+            client.wait(job)
+        outputs = comfy.json(f"/history/{job}")[job]["outputs"]
+        assert outputs["6"]["checksum"] == outputs["7"]["checksum"]
+        prompt["4"]["inputs"]["strength"] = 0.92
+        assert executed(comfy, prompt) == {"4", "5", "7"}
+        assert executed(comfy, prompt) == set()
+
+    def test_progress_with_previews(self, comfy):
+        prompt = transfer(("6", 0), strength=0.5) | {
+            "6": node("RepeatImageBatch", image=["1", 0], amount=6),
+            "7": node("AdaINTest_Hinder", model=["2", 0], seconds=0.2, most_frames=1000),
+        }
+        prompt["4"]["inputs"]["adain_model"] = ["7", 0]
+        outcome = comfy.run(prompt)
+        steps = [(m["value"], m["max"]) for m in outcome.of("progress") if m["node"] == "4"]
+        assert steps == [(i, 6) for i in range(1, 7)]
+        assert outcome.previews >= 2
+
+    def test_cancel_within_one_chunk(self, comfy):
+        prompt = transfer(("6", 0), strength=0.4) | {
+            "6": node("RepeatImageBatch", image=["1", 0], amount=40),
+            "7": node("AdaINTest_Hinder", model=["2", 0], seconds=0.3, most_frames=1000),
+        }
+        prompt["4"]["inputs"]["adain_model"] = ["7", 0]
+        with comfy.client() as client:
+            job = client.queue(prompt)
+            for message in client.messages():
+                if not isinstance(message, bytes) and message["type"] == "progress":
+                    break
+            comfy.post("/interrupt", {})
+            started = time.monotonic()
+            outcome = client.wait(job)
+        assert time.monotonic() - started < 3
+        assert outcome.messages[-1]["type"] == "execution_interrupted"
+        assert not outcome.images
+
+    def test_out_of_memory_halves_the_chunk(self, comfy, load, model32, wave):
+        prompt = transfer(("6", 0), frames_per_chunk=7, strength=0.3) | {
+            "6": node("RepeatImageBatch", image=["1", 0], amount=7),
+            "7": node("AdaINTest_Hinder", model=["2", 0], most_frames=2, seconds=0.0),
+        }
+        prompt["4"]["inputs"]["adain_model"] = ["7", 0]
+        got = images(comfy, prompt)
+        close(got, adain.stylize(model32, load("photo.png"), wave, strength=0.3).expand(7, -1, -1, -1))
+        assert "out of memory with 7 frames at once, going on with 3" in comfy.log
+        assert "out of memory with 3 frames at once, going on with 1" in comfy.log
+
+    def test_too_little_memory_for_one_frame(self, comfy):
+        prompt = transfer(strength=0.2) | {"7": node("AdaINTest_Hinder", model=["2", 0], most_frames=0, seconds=0.0)}
+        prompt["4"]["inputs"]["adain_model"] = ["7", 0]
+        assert "too small for one picture of 128 x 96" in comfy.run(prompt).error
+
+    def test_frame_whose_mask_is_black(self, comfy, load):
+        prompt = transfer(("6", 0), mask=["9", 0]) | {
+            "6": node("RepeatImageBatch", image=["1", 0], amount=2),
+            "7": node("EmptyImage", width=128, height=96, batch_size=1, color=0),
+            "8": node("ImageBatch", image1=["7", 0], image2=["10", 0]),
+            "9": node("ImageToMask", image=["8", 0], channel="red"),
+            "10": node("EmptyImage", width=128, height=96, batch_size=1, color=0xFFFFFF),
+        }
+        got, content = images(comfy, prompt), load("photo.png")
+        close(got[:1], content, steps=1)
+        assert (got[1:] - content).abs().mean() > 2 / 255
+
+    def test_two_prompts_at_once(self, comfy):
+        with comfy.client() as client:
+            jobs = [client.queue(transfer(strength=s)) for s in (0.11, 0.12)]
+            assert all(client.wait(job).images["5"] for job in jobs)
+
+    def test_pack_loads_beside_foreign_files(self, comfy):
+        """Files of other kinds in models/adain are not listed, and unusable ones are named when chosen."""
+        folder = comfy.base / "models" / "adain"
+        folder.mkdir(exist_ok=True)
+        (folder / "old.pth").write_bytes(b"pickle")
+        (folder / "empty.safetensors").write_bytes(b"")
+        options = comfy.json("/object_info/AdaIN_LoadModel")["AdaIN_LoadModel"]["input"]["required"]["model"][1]["options"]
+        assert "old.pth" not in options
+        assert "empty.safetensors" in options
+        prompt = transfer()
+        prompt["2"]["inputs"]["model"] = "empty.safetensors"
+        assert "not a readable safetensors file" in comfy.run(prompt).error
+
+
+class TestSentences:
+    """What the user reads when something is wrong."""
+
+    @pytest.mark.parametrize(
+        ("fault", "sentence"),
+        [("nan", "The image holds NaN or infinite values in frame 1"), ("range", "The image has values from")],
+    )
+    def test_unusable_image(self, comfy, fault, sentence):
+        prompt = transfer(("7", 0)) | {
+            "6": node("RepeatImageBatch", image=["1", 0], amount=3),
+            "7": node("AdaINTest_Tamper", image=["6", 0], fault=fault, frame=1),
+        }
+        assert sentence in comfy.run(prompt).error
+
+    def test_black_mask(self, comfy):
+        error = comfy.run(transfer(mask=["1", 1])).error
+        assert "The mask is black everywhere" in error
+        assert "disconnect" in error
+
+    def test_mask_batch(self, comfy):
+        prompt = transfer(("6", 0), mask=["8", 0]) | {
+            "6": node("RepeatImageBatch", image=["1", 0], amount=3),
+            "7": node("EmptyImage", width=32, height=32, batch_size=2, color=0xFFFFFF),
+            "8": node("ImageToMask", image=["7", 0], channel="red"),
+        }
+        assert "The mask has 2 frames for 3 pictures" in comfy.run(prompt).error
+
+    def test_style_batch(self, comfy):
+        prompt = transfer(("6", 0)) | {
+            "6": node("RepeatImageBatch", image=["1", 0], amount=3),
+            "7": node("RepeatImageBatch", image=["1", 0], amount=2),
+            "3": node("AdaIN_EncodeStyle", adain_model=["2", 0], image=["7", 0], batch="one per picture", stroke_size=0),
+        }
+        assert "The image batch has 3 pictures and the styles come in batches of 2" in comfy.run(prompt).error
+
+    def test_style_of_another_model(self, comfy):
+        folder = comfy.base / "models" / "adain"
+        folder.mkdir(exist_ok=True)
+        weights.save_model(samples.vgg19(), folder / "paper.safetensors", {})
+        prompt = transfer() | {"6": node("AdaIN_LoadModel", model="paper.safetensors", precision="fp32")}
+        prompt["4"]["inputs"]["adain_model"] = ["6", 0]
+        error = comfy.run(prompt).error
+        assert "made by the lite encoder" in error
+        assert f"the {VGG19.architecture} encoder" in error
+        assert "'paper'" in error
+        assert "connect one and the same model" in error
+        prompt["3"]["inputs"]["adain_model"] = ["6", 0]
+        assert "use Encode Style" in comfy.run(prompt).error
+
+    def test_region_in_a_blend(self, comfy):
+        prompt = transfer() | {
+            "6": node("SolidMask", value=1.0, width=8, height=8),
+            "7": node("AdaIN_StyleRegion", style=["3", 0], mask=["6", 0], feather=0.0),
+            "8": node("AdaIN_BlendStyles", **{"styles": "2", "styles.style_1": ["7", 0], "styles.weight_1": 1.0, "styles.weight_2": 1.0}),
+        }
+        prompt["4"]["inputs"]["style"] = ["8", 0]
+        assert "Styles with regions cannot be blended" in comfy.run(prompt).error
+
+    @pytest.mark.parametrize("name", ["../outside", "a/../../b", " ", "what?"])
+    def test_name_of_a_saved_style(self, comfy, name):
+        prompt = transfer() | {"6": node("AdaIN_SaveStyle", style=["3", 0], name=name)}
+        assert "cannot be a file name" in comfy.run(prompt).error
+
+    @pytest.mark.parametrize(
+        ("replaced", "sentence"),
+        [
+            ({"2": node("AdaIN_LoadModel", model="gone.safetensors", precision="auto")}, "There is no AdaIN model 'gone.safetensors'"),
+            ({"3": node("AdaIN_LoadStyle", name="gone.safetensors")}, "There is no style 'gone.safetensors' in models/adain_styles"),
+            ({"3": node("AdaIN_StylePreset", adain_model=["2", 0], preset="gone")}, "not in"),
+        ],
+    )
+    def test_missing_files_are_refused_before_anything_runs(self, comfy, replaced, sentence):
+        with pytest.raises(RefusedPromptError, match="node_errors") as refused:
+            comfy.run(transfer() | replaced)
+        assert sentence in str(json.loads(str(refused.value)))
+
+    def test_all_weights_zero(self, comfy):
+        prompt = example("two_styles_blended")
+        prompt["5"]["inputs"] |= {"styles.weight_1": 0.0, "styles.weight_2": 0.0}
+        assert "at least one above 0" in comfy.run(prompt).error

@@ -1,0 +1,150 @@
+"""Every example workflow, run by ComfyUI, gives the library's own result."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import subprocess
+import sys
+
+import pytest
+import torch
+import torch.nn.functional as F
+from adain_style_transfer import adain, weights
+from adain_style_transfer.adain.sheet import contact_sheet
+from comfy.server import EXAMPLES, example
+from torchvision.transforms.v2.functional import gaussian_blur
+
+NAMES = sorted(path.stem for path in (EXAMPLES / "api").glob("*.json"))
+
+
+def assert_same(got, expected):
+    """Equal but for 8-bit truncation and for the different torch that runs ComfyUI, in bfloat16 on some CPUs."""
+    assert got.shape == expected.shape
+    difference = (got - expected.float()).abs()
+    assert difference.mean() < 1.5 / 255
+    assert difference.max() < 16 / 255
+
+
+def preset(model, name):
+    return weights.load_preset(model, name)
+
+
+def needed_for(prompt, node):
+    """`prompt` without what `node` does not need."""
+    links = [value[0] for value in prompt[node]["inputs"].values() if isinstance(value, list)]
+    kept = {node: prompt[node]}
+    for link in links:
+        kept |= needed_for(prompt, link)
+    return kept
+
+
+def result(comfy, prompt, node):
+    outcome = comfy.run(prompt)
+    assert not outcome.error
+    return comfy.image(outcome.images[node][0])
+
+
+def test_quick_start(comfy, model, load):
+    expected = adain.stylize(model, load("example.png"), preset(model, "great-wave"))
+    assert_same(result(comfy, example("quick_start"), "5"), expected)
+
+
+def test_one_node(comfy, model, load):
+    prompt = example("one_node")
+    prompt["2"]["inputs"]["image"] = "painting.png"
+    expected = adain.stylize(model, load("example.png"), model.encode_style(load("painting.png")))
+    assert_same(result(comfy, prompt, "4"), expected)
+
+
+def test_two_styles_blended(comfy, model, load):
+    style = adain.Style.blend([preset(model, "great-wave"), preset(model, "the-scream")], [0.7, 0.3])
+    assert_same(result(comfy, example("two_styles_blended"), "7"), adain.stylize(model, load("example.png"), style))
+
+
+def test_sky_and_ground(comfy, model, load):
+    mask = torch.zeros(1, 1, 512, 512)
+    mask[:, :, :256] = 1
+    radius = math.ceil(3 * 12)
+    mask = gaussian_blur(F.pad(mask, [radius] * 4, mode="replicate"), [2 * radius + 1] * 2, [12.0, 12.0])[
+        :, :, radius:-radius, radius:-radius
+    ]
+    regions = [adain.Region(preset(model, "harvesters")), adain.Region(preset(model, "venice"), mask)]
+    assert_same(result(comfy, example("sky_and_ground"), "10"), adain.stylize(model, load("example.png"), regions))
+
+
+def test_video_frames(comfy, model):
+    shift = {
+        "1": {"class_type": "LoadImage", "inputs": {"image": "photo.png"}},
+        "2": {"class_type": "RepeatImageBatch", "inputs": {"image": ["1", 0], "amount": 3}},
+        "3": {"class_type": "CreateVideo", "inputs": {"images": ["2", 0], "fps": 8.0}},
+        "4": {"class_type": "SaveVideo", "inputs": {"video": ["3", 0], "filename_prefix": "made", "format": "auto", "codec": "auto"}},
+    }
+    saved = comfy.run(shift).images["4"][0]
+    shutil.copy(comfy.base / "output" / saved["subfolder"] / saved["filename"], comfy.base / "input" / "example.mp4")
+    prompt = example("video_frames")
+    assert comfy.run(prompt).images["7"]
+    for node in ("6", "7"):
+        del prompt[node]
+    for node, frames in (("8", ["2", 0]), ("9", ["5", 0])):
+        prompt[node] = {"class_type": "SaveImage", "inputs": {"images": frames, "filename_prefix": "frames"}}
+    outcome = comfy.run(prompt)
+    before, after = (torch.cat([comfy.image(saved) for saved in outcome.images[node]]) for node in ("8", "9"))
+    assert len(before) == len(after) == 3
+    assert_same(after, adain.stylize(model, before, preset(model, "fishing-boats")))
+
+
+def test_style_grid(comfy, model, load):
+    names = ["great-wave", "the-scream", "venice", "the-star", "schiele"]
+    styles = [preset(model, name) for name in names]
+    content = load("example.png")
+    row = [content, *(adain.stylize(model, content, style) for style in styles)]
+    labels = ["image", *(style.name or name for style, name in zip(styles, names, strict=True))]
+    got = result(comfy, example("style_grid"), "9")
+    expected = contact_sheet([row], column_labels=labels, cell=256)
+    assert got.shape == expected.shape
+    top = 256 // 8
+    assert_same(got[:, :, top:], expected[:, :, top:])  # the labels' font depends on the Pillow version
+
+
+@pytest.mark.parametrize(("name", "last"), [("after_diffusion", "10"), ("color_match_after_diffusion", "9")])
+def test_after_diffusion(comfy, model, load, name, last):
+    """With a picture where the checkpoint's would come from."""
+    prompt = example(name)
+    prompt["6"] = {"class_type": "LoadImage", "inputs": {"image": "photo.png"}}
+    if name == "after_diffusion":
+        expected = adain.stylize(model, load("photo.png"), preset(model, "red-fuji"))
+    else:
+        expected = adain.match_colors(load("photo.png"), load("example.png"))
+    assert_same(result(comfy, needed_for(prompt, last), last), expected)
+
+
+def test_every_example_is_tested_here():
+    tested = {"quick_start", "one_node", "two_styles_blended", "sky_and_ground", "video_frames", "style_grid"}
+    assert set(NAMES) == tested | {"after_diffusion", "color_match_after_diffusion"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_example_has_a_graph_and_a_thumbnail(name):
+    assert (EXAMPLES / f"{name}.json").is_file()
+    assert (EXAMPLES / f"{name}.jpg").is_file()
+
+
+def test_headless_script(comfy, tmp_path):
+    """The script that docs/headless.md shows."""
+    page = (EXAMPLES.parent / "docs" / "headless.md").read_text()
+    script = tmp_path / "headless.py"
+    script.write_text(page.split("```python\n")[1].split("```")[0])
+    arguments = [str(comfy.base / "input" / "photo.png"), str(tmp_path / "painted.png"), f"http://{comfy.address}"]
+    subprocess.run([sys.executable, script, *arguments], cwd=EXAMPLES.parent, check=True, timeout=120)
+    assert adain.read_picture(tmp_path / "painted.png").rgb.shape == (1, 3, 96, 128)
+
+
+def test_comfy_cli(comfy):
+    command = shutil.which("comfy")
+    if command is None:
+        pytest.skip("comfy-cli is not installed: pip install comfy-cli")
+    host, port = comfy.address.split(":")
+    workflow = EXAMPLES / "api" / "quick_start.json"
+    run = [command, "--skip-prompt", "run", "--workflow", workflow, "--wait", "--host", host, "--port", port]
+    subprocess.run(run, check=True, timeout=120)

@@ -99,7 +99,7 @@ def merge(parts: Sequence[Moments]) -> Moments:
     return Moments(mean, var, weight)
 
 
-def blend(statistics: Sequence[Statistics], weights: Sequence[float]) -> Statistics:
+def blend(statistics: Sequence[Statistics], weights: Sequence[float | Tensor]) -> Statistics:
     """Weighted sum of means and of deviations; with weights that sum to 1 it is the paper's interpolation.
 
     AdaIN is affine in (mean, std), so mixing the statistics equals mixing the stylised features.
@@ -132,7 +132,8 @@ class _ChannelMoments(torch.autograd.Function):
         return mean, var
 
     @staticmethod
-    def backward(ctx: Any, grad_mean: Tensor, grad_var: Tensor) -> Tensor:
+    def backward(ctx: Any, *grad_outputs: Tensor) -> Tensor:
+        grad_mean, grad_var = grad_outputs
         x, mean = ctx.saved_tensors
         pixels = x.shape[2] * x.shape[3]
         scale = 2 * grad_var / pixels

@@ -172,7 +172,9 @@ def _check(model: StyleTransferModel, content: Tensor, regions: Sequence[Region]
         counts.add(len(region.style))
     counts.discard(1)
     if len(counts) > 1:
-        raise StyleError(f"{len(content)} pictures do not pair with styles in batches of {sorted(counts)}. Use 1 or as many styles as pictures.")
+        raise StyleError(
+            f"{len(content)} pictures do not pair with styles in batches of {sorted(counts)}. Use 1 or as many styles as pictures."
+        )
     return counts.pop() if counts else 1
 
 

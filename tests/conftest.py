@@ -3,10 +3,9 @@ from __future__ import annotations
 import os
 
 import pytest
+import samples
 import torch
 from hypothesis import HealthCheck, settings
-
-import samples
 
 # The same examples in every run on CI, new ones at the desk. The first call of a torch function may take seconds.
 settings.register_profile("desk", deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import numpy as np
+import paper
 import pytest
 import torch
 from adain_style_transfer.adain.affine import Affine, RegionalAffine, RegionWeights, affine
 from adain_style_transfer.adain.moments import blend, channel_moments, color_moments
 from hypothesis import given
 from hypothesis import strategies as st
-
-import paper
 from samples import picture, values
 
 seeds = st.integers(0, 2**31)

@@ -7,7 +7,6 @@ from adain_style_transfer.adain.color import apply_color_mode, keep_colors, luma
 from adain_style_transfer.adain.moments import color_moments
 from hypothesis import given
 from hypothesis import strategies as st
-
 from samples import picture, soft_mask, values
 
 

@@ -15,7 +15,6 @@ from adain_style_transfer.adain.images import resize, to_pil
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-
 from samples import picture
 
 ORIENTATION = 0x0112
@@ -85,7 +84,10 @@ def test_palette(tmp_path, name):
     np.testing.assert_allclose(to_array(got.rgb), expected, atol=1e-6)
 
 
-@pytest.mark.parametrize(("name", "transparency", "alpha"), [("a.png", 1, [1, 0, 1]), ("a.gif", 2, [1, 1, 0]), ("a.png", bytes([255, 51, 0]), [1, 0.2, 0])])
+@pytest.mark.parametrize(
+    ("name", "transparency", "alpha"),
+    [("a.png", 1, [1, 0, 1]), ("a.gif", 2, [1, 1, 0]), ("a.png", bytes([255, 51, 0]), [1, 0.2, 0])],
+)
 def test_palette_with_transparency(tmp_path, name, transparency, alpha):
     indexed, expected = palette_picture()
     got = read(indexed, tmp_path / name, transparency=transparency)
@@ -132,7 +134,8 @@ def test_cmyk_jpeg(tmp_path):
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.tif", "a.webp"])
 def test_exif_orientation(tmp_path, orientation, name):
     """The file holds the picture turned as the tag says; it is read upright, alpha too."""
-    upright = np.kron(np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255]], [[255, 255, 0], [0, 0, 0], [255, 255, 255]]], np.uint8), np.ones((16, 16, 1), np.uint8))
+    colors = [[[255, 0, 0], [0, 255, 0], [0, 0, 255]], [[255, 255, 0], [0, 0, 0], [255, 255, 255]]]
+    upright = np.kron(np.array(colors, np.uint8), np.ones((16, 16, 1), np.uint8))
     inverse = {
         1: lambda x: x,
         2: lambda x: x[:, ::-1],

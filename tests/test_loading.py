@@ -10,7 +10,6 @@ from adain_style_transfer.adain.architectures import ARCHITECTURES
 from adain_style_transfer.weights.loading import default_dtype, model_from_state
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-
 from samples import picture, small_lite, vgg19
 
 
@@ -48,7 +47,7 @@ def test_a_saved_model_comes_back(tmp_path, build, dtype):
 
 
 def test_names_and_metadata_play_no_part_in_detection(saved):
-    path, state, write = saved
+    path, _, write = saved
     write({})  # without metadata
     other = path.with_name("vgg19.bin")
     path.rename(other)

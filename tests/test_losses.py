@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 
 pytest.importorskip("accelerate", reason="training needs the extra: pip install adain-style-transfer[train]")
 
+import paper
 from adain_style_transfer.adain import ModelError
 from adain_style_transfer.adain.moments import channel_moments
 from adain_style_transfer.training.losses import (
@@ -21,8 +22,6 @@ from adain_style_transfer.training.losses import (
     variation_loss,
 )
 from adain_style_transfer.training.targets import Targets
-
-import paper
 from samples import loss_network_file, picture, values
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import paper
 import pytest
 import torch
 from adain_style_transfer import adain
 from adain_style_transfer.adain.moments import Statistics, blend
 from adain_style_transfer.adain.style import normalized_weights
 from adain_style_transfer.adain.transfer import render
-
-import paper
 from samples import picture, soft_mask
 
 

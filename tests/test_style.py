@@ -9,7 +9,6 @@ from adain_style_transfer.adain.moments import Statistics
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
-
 from samples import picture, soft_mask
 
 
@@ -195,7 +194,8 @@ def test_files_that_are_no_style(tmp_path):
     empty.write_bytes(b"")
     text.write_text("not safetensors at all")
     save_file({"weight": torch.ones(2)}, model)
-    for path, words in ((missing, "no style file"), (tmp_path, "no style file"), (empty, "readable"), (text, "readable"), (model, "not a style")):
+    expected = ("no style file", "no style file", "not a readable", "not a readable", "not a style")
+    for path, words in zip((missing, tmp_path, empty, text, model), expected, strict=True):
         with pytest.raises(StyleError, match=words):
             Style.load(path)
 

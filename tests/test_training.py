@@ -27,10 +27,9 @@ from adain_style_transfer.adain.images import read_picture
 from adain_style_transfer.training import checkpoint, train
 from adain_style_transfer.training.recipe import Recipe, RecipeError
 from adain_style_transfer.training.train import Trainer
-
 from samples import loss_network_file, picture, small_lite, vgg19
 
-ROOT = os.path.dirname(adain_style_transfer.__file__)
+ROOT = os.path.dirname(str(adain_style_transfer.__file__))
 
 
 @pytest.fixture(scope="module")
@@ -199,7 +198,8 @@ def test_a_failed_checkpoint_leaves_the_last_one(tmp_path, monkeypatch):
 
 def test_what_a_run_leaves(recipe, caplog):
     with caplog.at_level(logging.INFO):
-        trainer = run(recipe(steps=4, log_every=2, save_every=2, preview_every=4, license="CC0", data_note="noise", identity_weight=3.0, seed=1))
+        often = {"log_every": 2, "save_every": 2, "preview_every": 4}
+        trainer = run(recipe(steps=4, license="CC0", data_note="noise", identity_weight=3.0, seed=1, **often))
     path = trainer.folder / "adain-lite.safetensors"
     names = {p.name for p in trainer.folder.iterdir()}
     assert names == {"adain-lite.safetensors", checkpoint.NAME, "preview-000004.png", "tensorboard"}
@@ -299,8 +299,9 @@ def test_the_command_line_says_what_is_wrong(recipe, caplog, tmp_path):
 def test_two_processes(recipe):
     """accelerate launch: both see different crops, and one model comes out."""
     settings = recipe(steps=2, save_every=1, identity_weight=1.0)
-    launcher = [sys.executable, "-m", "accelerate.commands.accelerate_cli", "launch", "--cpu", "--num_processes", "2", "--num_machines", "1"]
-    command = [*launcher, "--mixed_precision", "no", "--dynamo_backend", "no", os.path.join(ROOT, "training", "train.py"), *arguments(settings)]
+    launcher = [sys.executable, "-m", "accelerate.commands.accelerate_cli", "launch", "--cpu"]
+    options = ["--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
+    command = [*launcher, *options, os.path.join(ROOT, "training", "train.py"), *arguments(settings)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr

@@ -10,9 +10,8 @@ from adain_style_transfer.adain.moments import Statistics, color_moments
 from adain_style_transfer.adain.transfer import region_weights, render, stylize
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from torch.autograd import gradcheck
-
 from samples import picture, small_lite, soft_mask, vgg19
+from torch.autograd import gradcheck
 
 COLORS = ("style", "keep", "match")
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 if not __package__:  # run as a file: the relative imports below need the installed package as their parent (PEP 366)
-    import adain_style_transfer.training
+    import adain_style_transfer.training  # pyright: ignore[reportMissingImports]
 
     __package__ = adain_style_transfer.training.__name__
 
@@ -69,14 +69,14 @@ class Trainer:
         self.device = self.accelerator.device
         set_seed(recipe.seed)
 
-        model = build_model(recipe).to(self.device, memory_format=torch.channels_last)
+        model = build_model(recipe).to(self.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema))
         optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=recipe.lr, betas=(0.9, 0.99))
         self.step = checkpoint.load(self.folder, recipe, model, self.average, optimizer) if resume else 0
         self.renderer, self.optimizer = self.accelerator.prepare(Renderer(model), optimizer)
         self.model = model
 
-        loss_network = LossNetwork(recipe.loss_network).to(self.device, memory_format=torch.channels_last)
+        loss_network = LossNetwork(recipe.loss_network).to(self.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         loss_dtype = torch.float32 if recipe.precision == "no" else torch.bfloat16
         self.loss_network = loss_network.to(loss_dtype)
         self.targets = Targets(self.loss_network, keep=recipe.variants > 0)

@@ -82,8 +82,8 @@ class Decoder(nn.Module):
         self.at2 = conv(half, half)
         self.pixels = conv(half, 12)
         # Training starts from the recoloured content.
-        nn.init.zeros_(self.pixels.weight)
-        nn.init.zeros_(self.pixels.bias)
+        for value in self.pixels.parameters():
+            nn.init.zeros_(value)
         self.modulated = (eighth, eighth, quarter, quarter, quarter, half, half)
         """Channels of each modulated layer, in order."""
 

@@ -42,7 +42,7 @@ _LONGEST_WAIT = 60
 """Seconds; a server that asks for more is not waited for."""
 
 # The base of all transport errors, which is requests' in old versions of huggingface_hub and httpx's in new ones.
-_TRANSPORT_ERRORS = cast("tuple[type[Exception], ...]", (HfHubHTTPError.__mro__[1], OSError))
+TRANSPORT_ERRORS = cast("tuple[type[Exception], ...]", (HfHubHTTPError.__mro__[1], OSError))
 
 _CUT = ("ReadError", "RemoteProtocolError", "ChunkedEncodingError")
 """What httpx and requests call a connection that broke while it was in use."""
@@ -113,7 +113,7 @@ def patiently(task: Task, action: Callable[[], T]) -> T:
     for tries_left in reversed(range(_TRIES)):
         try:
             return action()
-        except _TRANSPORT_ERRORS as error:
+        except TRANSPORT_ERRORS as error:
             if isinstance(error, OSError) and error.errno is not None and not isinstance(error, ConnectionError):
                 raise  # the disk's, not the network's
             wait = _wait(error, _TRIES - tries_left)
@@ -126,7 +126,7 @@ def patiently(task: Task, action: Callable[[], T]) -> T:
 def explain(error: Exception, task: Task) -> str:
     """The sentence for a failed transfer."""
     source, what = task.source, task.what
-    status, page = _status(error), url_of(source)
+    status, page = status_of(error), url_of(source)
     where = f"{source.repo_id} on {constants.ENDPOINT}"
     if isinstance(error, RevisionNotFoundError):
         return f"{where} has no revision {source.revision!r}. Give a branch, a tag or a commit that it has."
@@ -204,10 +204,10 @@ def _fill(task: Task, partial: Path, size: int | None, wanted: str) -> None:
         while True:
             try:
                 return _transfer(task, partial, size)
-            except _TRANSPORT_ERRORS as error:
+            except TRANSPORT_ERRORS as error:
                 # A cut connection is taken up again as long as each attempt brings something.
                 arrived = partial.stat().st_size if partial.exists() else 0
-                if _status(error) is not None or arrived <= known:
+                if status_of(error) is not None or arrived <= known:
                     raise
                 known = arrived
 
@@ -320,7 +320,8 @@ def disk_errors(what: str, folder: Path, size: int | None) -> Iterator[None]:
         raise
 
 
-def _status(error: Exception) -> int | None:
+def status_of(error: BaseException | None) -> int | None:
+    """The HTTP status with which a server refused, or None if it never came to that."""
     return getattr(getattr(error, "response", None), "status_code", None)
 
 
@@ -333,7 +334,7 @@ def _wait(error: Exception, attempt: int) -> float | None:
     """Seconds to wait before trying again, or None if trying again would not help."""
     if type(error).__name__ in _CUT:
         return 1.0
-    if _status(error) not in (429, 500, 502, 503, 504):
+    if status_of(error) not in (429, 500, 502, 503, 504):
         return None
     asked = _retry_after(error)
     return 2.0 ** (attempt - 1) if asked is None else asked

@@ -46,6 +46,12 @@ def _get_entry(entry: Entry, folder: Path, progress: Progress | None) -> Path:
         metadata |= {"source": str(only.source), "source_sha256": only.sha256}
         fetch_tensors(only.source, only.sha256, entry.tensors, output, metadata, progress)
         return output
+    # Before anything is downloaded in vain.
+    if by_hand := next((file for file in entry.files if not (file.embedded or file.source or file.find(folder))), None):
+        raise HubError(
+            f"{entry.id} needs {by_hand.name} ({by_hand.bytes} bytes, sha256 {by_hand.sha256}), which is not on the Hub. "
+            f"Download it from {by_hand.url or 'its author'} and put it in {folder} (any name will do, the file is known by its hash)."
+        )
     parts = [_get_file(file, entry, folder, progress) for file in entry.files]
     if entry.ready_made:
         return parts[0]
@@ -63,13 +69,8 @@ def _get_file(file: File, entry: Entry, folder: Path, progress: Progress | None)
     found = file.find(folder)
     if found:
         return found
-    if file.embedded:
+    if file.source is None:
         raise ModelError(f"{entry.id} needs {file.path}, which is missing from this installation. Install the package again.")
-    if not file.source:
-        raise HubError(
-            f"{entry.id} needs {file.name} ({file.bytes} bytes, sha256 {file.sha256}), which is not on the Hub. "
-            f"Download it from {file.url or 'its author'} and put it in {folder} (any name will do, the file is known by its hash)."
-        )
     target = entry.output(folder) if entry.ready_made else folder / f"{entry.id}-{file.name}"
     if target.exists():
         if file.find(folder):  # another process has just finished

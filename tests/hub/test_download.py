@@ -7,13 +7,14 @@ import shutil
 import subprocess
 import sys
 import time
-from pathlib import Path
 
+import huggingface_hub
 import pytest
 from adain_style_transfer.weights import catalog
 from adain_style_transfer.weights.download import HubError
 from adain_style_transfer.weights.hub import get
 from hub.server import COMMIT, Fault, sha256
+from huggingface_hub import constants
 
 BIG = os.urandom(3 * 2**20 + 12345)
 
@@ -331,7 +332,7 @@ def test_a_read_only_folder(hub, small_disk):
     assert get("here", small_disk) == small_disk / "placed" and not hub.log
 
 
-# Variables of the environment, in processes of their own
+# Variables of the environment; most are read when huggingface_hub is imported, so by a process of its own
 
 
 def command(hub, folder, model="big", **environment):
@@ -356,22 +357,28 @@ def wait_for(condition, seconds=30):
     raise AssertionError("waited in vain")
 
 
-def test_offline_mode(hub, folder):
+def test_offline_mode(hub, folder, monkeypatch):
     sentence = run(hub, folder, HF_HUB_OFFLINE="1")
     assert "offline mode is on (HF_HUB_OFFLINE)" in sentence and sha256(BIG) in sentence and not hub.log
     assert f"{hub.url}/someone/models/resolve/main/deep/big.safetensors" in sentence and str(folder) in sentence
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    assert "offline mode is on" in refused(folder)
     (folder / "by hand").write_bytes(BIG)
-    assert run(hub, folder, HF_HUB_OFFLINE="1") == str(folder / "by hand") and not hub.log
+    assert get("big", folder) == folder / "by hand" and not hub.log
 
 
-def test_token_goes_to_the_hub_and_nowhere_else(hub, folder):
+def test_token_goes_to_the_hub_and_nowhere_else(hub, folder, monkeypatch):
     hub.repos["someone/models"].token = "hf_secret"
-    assert "needs a login" in run(hub, folder)
-    assert Path(run(hub, folder, HF_TOKEN="hf_secret")).read_bytes() == BIG
+    assert "needs a login" in refused(folder)
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    assert get("big", folder).read_bytes() == BIG
     assert all("authorization" not in entry[3] for entry in hub.requests("blob"))
 
 
-def test_proxy(hub, folder):
-    found = run(hub, folder, HF_ENDPOINT="http://hub.invalid", HTTP_PROXY=hub.url, http_proxy=hub.url)
-    assert Path(found).read_bytes() == BIG
+def test_proxy(hub, folder, monkeypatch):
+    huggingface_hub.close_session()  # the next one reads the variables
+    monkeypatch.setenv("HTTP_PROXY", hub.url)
+    monkeypatch.setenv("http_proxy", hub.url)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", "http://hub.invalid/{repo_id}/resolve/{revision}/{filename}")
+    assert get("big", folder).read_bytes() == BIG
     assert {entry[3]["host"] for entry in hub.requests("hub")} == {"hub.invalid"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import samples
 import torch
 from adain_style_transfer import adain, weights
 from adain_style_transfer.adain.architectures.kuko6 import Kuko6
@@ -11,11 +12,9 @@ from adain_style_transfer.adain.errors import ModelError
 from adain_style_transfer.weights import catalog
 from adain_style_transfer.weights.download import HubError
 from adain_style_transfer.weights.hub import get
+from hub.server import COMMIT, Fault, sha256
 from safetensors import safe_open
 from safetensors.torch import load_file, save, save_file
-
-import samples
-from hub.server import COMMIT, Fault, sha256
 
 
 def write_catalog(folder, text):

@@ -1,0 +1,118 @@
+"""Publishing a model on the Hub: the safetensors file, a model card, and the catalogue entry by which others get it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from huggingface_hub import CommitOperationAdd, HfApi, ModelCardData, constants
+from safetensors import safe_open
+
+from ..adain.errors import ModelError
+from ..adain.model import StyleTransferModel
+from .catalog import Source
+from .checksums import sha256_of
+from .download import TRANSPORT_ERRORS, HubError, status_of
+from .loading import read_model
+
+_LICENSES = ("mit", "apache-2.0", "bsd-3-clause", "cc-by-4.0", "cc-by-sa-4.0", "cc0-1.0")
+
+_CARD = """---
+{front_matter}
+---
+
+# {title}
+
+Arbitrary style transfer by adaptive instance normalisation ([Huang & Belongie 2017](https://arxiv.org/abs/1703.06868)):
+any photo in the style of any picture, in one pass. Architecture `{architecture}`, {parameters:.1f} million parameters.
+
+    adain models get {repo_id}/{name}
+
+downloads it and prints where it is, for `adain stylize --model`.
+
+{facts}
+"""
+
+
+def publish(
+    file: str | os.PathLike[str],
+    repo_id: str,
+    *,
+    license: str = "",
+    pictures: Sequence[str | os.PathLike[str]] = (),
+    metrics: Mapping[str, float] | None = None,
+    private: bool = False,
+) -> str:
+    """Upload the model in `file` to `repo_id` (owner/name), made if it is new, and return its catalogue entry as TOML.
+
+    `license` is a licence's id (default: what the file's metadata says); `pictures` are shown on the card, `metrics` too.
+    Raises ModelError if the file is no model or may not be passed on, and HubError if the Hub refuses it.
+    """
+    path = Path(file)
+    Source(repo_id, path.name).checked("publish")
+    model = read_model(path)
+    with safe_open(path, "pt") as opened:
+        metadata = opened.metadata() or {}
+    license = license or metadata.get("license", "")
+    if not license or "redistribute" in license:
+        found = f"its licence is {license!r}" if license else "it states no licence"
+        raise ModelError(f"{path} cannot be published: {found}. If it is yours to give, name its licence, such as mit.")
+    if missing := [str(picture) for picture in pictures if not Path(picture).is_file()]:
+        raise ModelError(f"There is no picture at {missing[0]}. Give files that exist.")
+    shown = {f"images/{Path(picture).name}": Path(picture) for picture in pictures}
+    card = _card(path, repo_id, license, metadata, list(shown), metrics or {}, model)
+    operations = [CommitOperationAdd(path.name, path), CommitOperationAdd("README.md", card.encode())]
+    operations += [CommitOperationAdd(name, picture) for name, picture in shown.items()]
+    api = HfApi(library_name="adain-style-transfer")
+    try:
+        api.create_repo(repo_id, private=private, exist_ok=True)
+        commit = api.create_commit(repo_id, operations, commit_message=f"Upload {path.name}")
+    except (*TRANSPORT_ERRORS, RuntimeError) as error:  # what fails in the threads that upload comes as a RuntimeError
+        raise HubError(_sentence(error.__cause__ if isinstance(error, RuntimeError) else error, repo_id)) from error
+    id_ = path.stem.replace(" ", "-")
+    return (
+        f'[{id_}]\ntitle = "{metadata.get("title") or id_}"\narchitecture = "{model.architecture}"\nlicense = "{license}"\n'
+        f'repo_id = "{repo_id}"\nrevision = "{commit.oid}"\n\n'
+        f'[[{id_}.files]]\npath = "{path.name}"\nbytes = {path.stat().st_size}\nsha256 = "{sha256_of(path)}"\n'
+    )
+
+
+def _card(
+    path: Path,
+    repo_id: str,
+    license: str,
+    metadata: Mapping[str, str],
+    shown: Sequence[str],
+    metrics: Mapping[str, float],
+    model: StyleTransferModel,
+) -> str:
+    known = license.lower() in _LICENSES
+    data = ModelCardData(
+        license=license.lower() if known else "other",
+        license_name=None if known else license,
+        library_name="adain-style-transfer",
+        tags=["style-transfer", "adain", "comfyui", "safetensors"],
+        pipeline_tag="image-to-image",
+        metrics=list(metrics) or None,
+        widget=[{"text": Path(name).stem, "output": {"url": name}} for name in shown] or None,
+    )
+    facts = [f"* {key}: {value}" for key, value in {**metadata, **{k: f"{v:g}" for k, v in metrics.items()}}.items()]
+    return _CARD.format(
+        front_matter=data.to_yaml(),
+        title=metadata.get("title") or path.stem,
+        architecture=model.architecture,
+        parameters=sum(p.numel() for p in model.parameters()) / 1e6,
+        repo_id=repo_id,
+        name=path.name,
+        facts="\n".join(facts),
+    )
+
+
+def _sentence(error: BaseException | None, repo_id: str) -> str:
+    status = status_of(error)
+    if status in (401, 403):
+        return f"You may not write to {repo_id} on {constants.ENDPOINT} ({status}). Set HF_TOKEN to a token that may, or run `hf auth login`."
+    if status is not None:
+        return f"{constants.ENDPOINT} answered {status} while {repo_id} was written. Look there for what arrived; try again later."
+    return f"{constants.ENDPOINT} cannot be reached ({error}). Go online and run the same again."

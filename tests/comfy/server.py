@@ -165,7 +165,7 @@ def running(base: Path, *options: str, faults: bool = True, pack: Path = REPOSIT
     assert comfyui is not None
     for name in ("custom_nodes", "input", "output", "models"):
         (base / name).mkdir(parents=True, exist_ok=True)
-    _link(base / "custom_nodes" / "a pack in any-folder", pack)
+    _link(base / "custom_nodes" / "in-any.folder", pack)
     if faults:
         _link(base / "custom_nodes" / "faults", FAULTS)
     port = _free_port()

@@ -92,8 +92,8 @@ class TestSchema:
         assert len(schema["search_aliases"]) >= 3
         assert all(schema["output_tooltips"])
         assert (REPOSITORY / "web" / "docs" / f"{name}.md").is_file()
-        for inputs in schema["input"].values():
-            assert all(spec[1]["tooltip"] for spec in inputs.values())
+        for group in ("required", "optional"):
+            assert all(spec[1]["tooltip"] for spec in schema["input"].get(group, {}).values())
 
     def test_no_other_nodes(self, schemas):
         assert {name for name in schemas if name.startswith("AdaIN_")} == NODES.keys()
@@ -109,15 +109,15 @@ class TestSchema:
             entry = translated[name]
             assert entry["display_name"]
             assert entry["description"]
-            for group in schemas[name]["input"].values():
-                for key in group:
+            for group in ("required", "optional"):
+                for key in schemas[name]["input"].get(group, {}):
                     assert entry["inputs"][key]["name"], (name, key)
                     assert entry["inputs"][key]["tooltip"], (name, key)
             assert all(entry["outputs"][str(i)]["tooltip"] for i in range(len(schemas[name]["output"])))
 
     def test_help_pages_and_examples_are_served(self, comfy):
-        assert b"# AdaIN Transfer" in comfy.get("/extensions/a pack in any-folder/docs/AdaIN_Transfer.md".replace(" ", "%20"))
-        served = comfy.json("/workflow_templates")["a pack in any-folder"]
+        assert b"# AdaIN Transfer" in comfy.get("/extensions/in-any.folder/docs/AdaIN_Transfer.md")
+        served = comfy.json("/workflow_templates")["in-any.folder"]
         assert set(served) == {path.stem for path in EXAMPLES.glob("*.json")}
 
 

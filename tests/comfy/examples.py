@@ -1,0 +1,194 @@
+"""Makes the example workflows' graphs, thumbnails and screenshots anew, from example_workflows/api/ and the embedded weights.
+
+cd tests && python -m comfy.examples
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+from adain_style_transfer import adain
+from PIL import Image
+from playwright.sync_api import Page
+from torch import Tensor
+
+from .browser import page_of
+from .server import EXAMPLES, REPOSITORY, ComfyServer, Prompt, example, running
+
+_PICTURES = REPOSITORY / "web" / "docs" / "images"
+_SAMPLES = REPOSITORY / "weights" / "samples"
+_MARGIN = 24
+
+_NOTES = {
+    "quick_start": "Choose your picture in **Load Image**, a painting in **Style Preset**, and press **Run**. "
+    "Nothing has to be downloaded.",
+    "one_node": "Choose your picture and a picture in the style you want, and press **Run**.",
+    "two_styles_blended": "Drag the weights in **Blend Styles**: only their proportions count. `styles` sets how many there are, up to 16.",
+    "sky_and_ground": "The white half of the mask gets one style, the rest the other. For a mask of your own, right-click your picture, choose "
+    "*Open in MaskEditor*, and connect the **MASK** output of Load Image to **Style Region**.",
+    "video_frames": "Choose a video. Frames are painted one after the other with a preview; cancelling is safe at any time.",
+    "after_diffusion": "Choose a checkpoint. What it makes is painted in the style: **AdaIN Transfer** takes any image.",
+    "color_match_after_diffusion": "Choose a checkpoint and your picture. **Match Colors** gives the result the colours "
+    "of the picture it was made from.",
+    "style_grid": "Every picture in every style, to choose by looking. Connect more styles: a new socket appears with each.",
+}
+
+_LAY_OUT = """
+async ([prompt, note]) => {
+  await app.loadApiJson(prompt, 'example');
+  await new Promise(done => setTimeout(done, 300));
+  const nodes = app.graph._nodes, depth = new Map();
+  const depthOf = node => {
+    if (!depth.has(node.id)) {
+      const sources = (node.inputs || []).map((_, slot) => node.getInputNode(slot)).filter(Boolean);
+      depth.set(node.id, sources.length ? 1 + Math.max(...sources.map(depthOf)) : 0);
+    }
+    return depth.get(node.id);
+  };
+  nodes.forEach(depthOf);
+  const columns = [];
+  nodes.forEach(node => (columns[depth.get(node.id)] ||= []).push(node));
+  let x = 0;
+  for (const column of columns) {
+    let y = 150, width = 0;
+    for (const node of column) {
+      const small = node.computeSize();
+      const picture = ['LoadImage', 'SaveImage', 'SaveVideo', 'LoadVideo'].includes(node.type);
+      node.setSize([Math.max(small[0], 250), picture ? Math.max(small[1], 340) : small[1]]);
+      node.pos = [x, y];
+      y += node.size[1] + 60;
+      width = Math.max(width, node.size[0]);
+    }
+    x += width + 70;
+  }
+  const text = LiteGraph.createNode('MarkdownNote');
+  text.pos = [0, 0];
+  app.graph.add(text);
+  text.setSize([520, 100]);
+  text.widgets[0].value = note;
+  app.graph.setDirtyCanvas(true, true);
+  return app.graph.serialize();
+}
+"""
+
+_LOAD = "async graph => { await app.loadGraphData(graph); await new Promise(done => setTimeout(done, 300)) }"
+
+_FIT = """
+([left, top, width, height]) => {
+  const canvas = app.canvas.canvas.getBoundingClientRect();
+  const scale = Math.min(1, (canvas.width - 160) / width, (canvas.height - 160) / height);
+  app.canvas.ds.scale = scale;
+  app.canvas.ds.offset = [-left + 100 / scale, -top + 70 / scale];
+  app.canvas.draw(true, true);
+  return [canvas.left + 100, canvas.top + 70, width * scale, height * scale];
+}
+"""
+
+_BOUNDS = """
+() => {
+  const boxes = app.graph._nodes.map(node => [node.pos[0], node.pos[1] - 32, node.pos[0] + node.size[0], node.pos[1] + node.size[1]]);
+  const [left, top] = [0, 1].map(i => Math.min(...boxes.map(box => box[i])));
+  const [right, bottom] = [2, 3].map(i => Math.max(...boxes.map(box => box[i])));
+  return [left, top, right - left, bottom - top];
+}
+"""
+
+_PLAIN = """
+() => {
+  document.querySelectorAll('.graph-canvas-menu, .p-splitter-gutter, [data-testid=minimap]').forEach(e => e.style.display = 'none');
+  for (const [key, value] of [['Comfy.Minimap.Visible', false], ['Comfy.Graph.CanvasInfo', false]])
+    app.extensionManager.setting.set(key, value);
+}
+"""
+
+
+def main() -> None:
+    _PICTURES.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, running(Path(folder), faults=False) as comfy:
+        content = adain.read_picture(_SAMPLES / "cat.jpg").rgb
+        content = content[:, :, : content.shape[2] // 2 * 2, : content.shape[3] // 2 * 2]  # video codecs want even sizes
+        comfy.put_image("example.png", content)
+        _make_video(comfy)
+        with page_of(comfy.address) as page:
+            page.evaluate(_PLAIN)
+            for path in sorted((EXAMPLES / "api").glob("*.json")):
+                result = _paint(comfy, example(path.stem))
+                _save(
+                    _side_by_side(content, result) if path.stem != "style_grid" else adain.images.to_pil(result),
+                    EXAMPLES / f"{path.stem}.jpg",
+                    640,
+                )
+                graph = page.evaluate(_LAY_OUT, [example(path.stem), _NOTES[path.stem]])
+                (EXAMPLES / f"{path.stem}.json").write_text(json.dumps(graph, indent=1, ensure_ascii=False) + "\n")
+                page.evaluate(_LOAD, graph)
+                if path.stem in ("quick_start", "two_styles_blended", "sky_and_ground", "style_grid"):
+                    _run(page)
+                    _shoot(page, page.evaluate(_BOUNDS), _PICTURES / f"{path.stem}.jpg", 1200)
+            for kind in sorted(kind for kind in comfy.json("/object_info") if kind.startswith("AdaIN_")):
+                page.evaluate("kind => { app.graph.clear(); const n = LiteGraph.createNode(kind); n.pos = [0, 0]; app.graph.add(n) }", kind)
+                page.wait_for_timeout(300)
+                _shoot(page, page.evaluate(_BOUNDS), _PICTURES / f"{kind}.jpg", 600)
+
+
+def _make_video(comfy: ComfyServer) -> None:
+    outcome = comfy.run(
+        {
+            "1": {"class_type": "LoadImage", "inputs": {"image": "example.png"}},
+            "2": {"class_type": "RepeatImageBatch", "inputs": {"image": ["1", 0], "amount": 3}},
+            "3": {"class_type": "CreateVideo", "inputs": {"images": ["2", 0], "fps": 8.0}},
+            "4": {"class_type": "SaveVideo", "inputs": {"video": ["3", 0], "filename_prefix": "made", "format": "auto", "codec": "auto"}},
+        }
+    )
+    saved = outcome.images["4"][0]
+    shutil.copy(comfy.base / "output" / saved["subfolder"] / saved["filename"], comfy.base / "input" / "example.mp4")
+
+
+def _paint(comfy: ComfyServer, prompt: Prompt) -> Tensor:
+    """The picture that `prompt` ends with; where a checkpoint would make one, the sample photo stands in."""
+    last = max(prompt, key=int)
+    for node in prompt.values():
+        if node["class_type"] == "VAEDecode":
+            node.update(class_type="LoadImage", inputs={"image": "example.png"})
+    if prompt[last]["class_type"] == "SaveVideo":
+        prompt[last] = {"class_type": "SaveImage", "inputs": {"images": ["5", 0], "filename_prefix": "frame"}}
+    return comfy.image(comfy.run(prompt).images[last][0])
+
+
+def _run(page: Page) -> None:
+    page.evaluate("() => { window.ended = new Promise(r => app.api.addEventListener('execution_success', r)); app.queuePrompt(0, 1) }")
+    page.evaluate("() => window.ended.then(() => true)")
+    page.wait_for_timeout(1500)
+
+
+def _shoot(page: Page, bounds: list[float], path: Path, width: int) -> None:
+    left, top, across, down = page.evaluate(_FIT, bounds)
+    page.mouse.move(5, 5)
+    page.wait_for_timeout(500)
+    clip = {"x": left - _MARGIN, "y": top - _MARGIN, "width": across + 2 * _MARGIN, "height": down + 2 * _MARGIN}
+    _save(Image.open(io.BytesIO(page.screenshot(clip=clip))), path, width)
+
+
+def _side_by_side(content: Tensor, result: Tensor) -> Image.Image:
+    left, right = adain.images.to_pil(content), adain.images.to_pil(result)
+    both = Image.new("RGB", (left.width + right.width, left.height))
+    both.paste(left, (0, 0))
+    both.paste(right, (left.width, 0))
+    return both
+
+
+def _save(image: Image.Image, path: Path, width: int) -> None:
+    """As JPEG of at most `width` pixels and 60 kB."""
+    image = image.convert("RGB")
+    image.thumbnail((width, width), Image.Resampling.LANCZOS)
+    for quality in range(90, 30, -5):
+        image.save(path, quality=quality, optimize=True)
+        if path.stat().st_size < 60_000:
+            return
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""What ships in the repository: the embedded model, its presets and the sample pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+
+from adain_style_transfer import adain, weights
+from adain_style_transfer.adain.model import color_statistics
+from adain_style_transfer.adain.sheet import contact_sheet
+from adain_style_transfer.weights.presets import preset_names, preset_path
+
+SAMPLES = Path(weights.__file__).parent / "samples"
+
+
+@pytest.fixture(scope="module")
+def model() -> adain.StyleTransferModel:
+    return weights.load_model(device="cpu", dtype=torch.float32)
+
+
+def test_the_embedded_model_is_small_and_says_what_it_is() -> None:
+    path = next(iter(weights.EMBEDDED.values()))
+    assert path.stat().st_size <= 4e6
+    with safe_open(path, "pt") as file:
+        assert {"architecture", "license", "data", "steps", "losses"} <= file.metadata().keys()
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_presets_belong_to_the_embedded_model(model: adain.StyleTransferModel, name: str) -> None:
+    assert weights.load_preset(model, name).name == name
+    assert preset_path(name).stat().st_size < 4096
+
+
+def test_an_unknown_preset_is_refused_with_the_known_ones(model: adain.StyleTransferModel) -> None:
+    with pytest.raises(adain.StyleError, match=r"no preset 'nothing'.*great-wave"):
+        weights.load_preset(model, "nothing")
+
+
+def test_the_style_arrives_and_the_content_stays(model: adain.StyleTransferModel) -> None:
+    content = adain.read_picture(SAMPLES / "cat.jpg").rgb
+    style = weights.load_preset(model, "the-star")
+    full = adain.stylize(model, content, style)
+    half = adain.stylize(model, content, style, strength=0.5)
+    none = adain.stylize(model, content, style, strength=0)
+
+    def distance_to_style(image: torch.Tensor) -> float:
+        return (color_statistics(image).mean - style.levels[0].mean).abs().sum().item()
+
+    assert distance_to_style(full) < distance_to_style(half) < distance_to_style(content)
+    assert (none - content).abs().mean() < (half - content).abs().mean() < (full - content).abs().mean()
+    # Its own style leaves a picture nearly as it is, and edges stay where they are.
+    assert (none - content).abs().mean() < 8 / 255
+    edges = torch.stack([full.mean(1).diff(dim=2).flatten(), content.mean(1).diff(dim=2).flatten()])
+    assert torch.corrcoef(edges)[0, 1] > 0.5
+
+
+def test_bfloat16_agrees_with_float32(model: adain.StyleTransferModel) -> None:
+    content = adain.read_picture(SAMPLES / "coffee.jpg").rgb
+    style = weights.load_preset(model, "the-scream")
+    fast = weights.load_model(device="cpu", dtype=torch.bfloat16)
+    difference = (adain.stylize(fast, content, style) - adain.stylize(model, content, style)).abs()
+    assert difference.mean() < 1 / 255
+
+
+def test_contact_sheet_places_pictures_and_labels() -> None:
+    red = torch.tensor([1.0, 0.0, 0.0]).view(1, 3, 1, 1).expand(1, 3, 10, 20)
+    sheet = contact_sheet([[red, None], [red, red]], row_labels=["one", "two"], column_labels=["left", "right"], cell=64)
+    reds = (sheet[0, 0] > 0.9) & (sheet[0, 1] < 0.1)
+    assert reds.sum() == 3 * 64 * 32
+    assert (sheet.amax(1) < 0.5).any()  # the labels' ink

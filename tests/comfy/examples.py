@@ -28,8 +28,8 @@ _NOTES = {
     "Nothing has to be downloaded.",
     "one_node": "Choose your picture and a picture in the style you want, and press **Run**.",
     "two_styles_blended": "Drag the weights in **Blend Styles**: only their proportions count. `styles` sets how many there are, up to 16.",
-    "sky_and_ground": "The white half of the mask gets one style, the rest the other. For a mask of your own, right-click your picture, choose "
-    "*Open in MaskEditor*, and connect the **MASK** output of Load Image to **Style Region**.",
+    "sky_and_ground": "The white half of the mask gets one style, the rest the other. For a mask of your own, right-click your "
+    "picture, choose *Open in MaskEditor*, and connect the **MASK** output of Load Image to **Style Region**.",
     "video_frames": "Choose a video. Frames are painted one after the other with a preview; cancelling is safe at any time.",
     "after_diffusion": "Choose a checkpoint. What it makes is painted in the style: **AdaIN Transfer** takes any image.",
     "color_match_after_diffusion": "Choose a checkpoint and your picture. **Match Colors** gives the result the colours "
@@ -77,14 +77,15 @@ async ([prompt, note]) => {
 
 _LOAD = "async graph => { await app.loadGraphData(graph); await new Promise(done => setTimeout(done, 300)) }"
 
+# Below the page's bars, which lie over the canvas.
 _FIT = """
 ([left, top, width, height]) => {
   const canvas = app.canvas.canvas.getBoundingClientRect();
-  const scale = Math.min(1, (canvas.width - 160) / width, (canvas.height - 160) / height);
+  const scale = Math.min(1, (canvas.width - 200) / width, (canvas.height - 220) / height);
   app.canvas.ds.scale = scale;
-  app.canvas.ds.offset = [-left + 100 / scale, -top + 70 / scale];
+  app.canvas.ds.offset = [-left + 100 / scale, -top + 140 / scale];
   app.canvas.draw(true, true);
-  return [canvas.left + 100, canvas.top + 70, width * scale, height * scale];
+  return [canvas.left + 100, canvas.top + 140, width * scale, height * scale];
 }
 """
 
@@ -108,7 +109,7 @@ _PLAIN = """
 
 def main() -> None:
     _PICTURES.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder, running(Path(folder), faults=False) as comfy:
+    with tempfile.TemporaryDirectory() as folder, running(Path(folder), faults=False, name="adain-style-transfer") as comfy:
         content = adain.read_picture(_SAMPLES / "cat.jpg").rgb
         content = content[:, :, : content.shape[2] // 2 * 2, : content.shape[3] // 2 * 2]  # video codecs want even sizes
         comfy.put_image("example.png", content)
@@ -161,7 +162,7 @@ def _paint(comfy: ComfyServer, prompt: Prompt) -> Tensor:
 def _run(page: Page) -> None:
     page.evaluate("() => { window.ended = new Promise(r => app.api.addEventListener('execution_success', r)); app.queuePrompt(0, 1) }")
     page.evaluate("() => window.ended.then(() => true)")
-    page.wait_for_timeout(1500)
+    page.wait_for_timeout(6000)  # the notice of the finished job goes away
 
 
 def _shoot(page: Page, bounds: list[float], path: Path, width: int) -> None:

@@ -159,13 +159,13 @@ class Client:
 
 
 @contextmanager
-def running(base: Path, *options: str, faults: bool = True, pack: Path = REPOSITORY) -> Iterator[ComfyServer]:
-    """Boot ComfyUI on a free port with `base` as its base directory; ended on leaving."""
+def running(base: Path, *options: str, faults: bool = True, name: str = "in-any.folder") -> Iterator[ComfyServer]:
+    """Boot ComfyUI on a free port with `base` as its base directory and this pack as `name` in custom_nodes; ended on leaving."""
     comfyui = find_comfyui()
     assert comfyui is not None
-    for name in ("custom_nodes", "input", "output", "models"):
-        (base / name).mkdir(parents=True, exist_ok=True)
-    _link(base / "custom_nodes" / "in-any.folder", pack)
+    for folder in ("custom_nodes", "input", "output", "models"):
+        (base / folder).mkdir(parents=True, exist_ok=True)
+    _link(base / "custom_nodes" / name, REPOSITORY)
     if faults:
         _link(base / "custom_nodes" / "faults", FAULTS)
     port = _free_port()

@@ -112,7 +112,7 @@ def _card(
 def _sentence(error: BaseException | None, repo_id: str) -> str:
     status = status_of(error)
     if status in (401, 403):
-        return f"You may not write to {repo_id} on {constants.ENDPOINT} ({status}). Set HF_TOKEN to a token that may, or run `hf auth login`."
+        return f"You may not write to {repo_id} on {constants.ENDPOINT} ({status}). Set HF_TOKEN to one that may, or run `hf auth login`."
     if status is not None:
-        return f"{constants.ENDPOINT} answered {status} while {repo_id} was written. Look there for what arrived; try again later."
+        return f"{constants.ENDPOINT} answered {status} while {repo_id} was written. Look there for what arrived, and try again."
     return f"{constants.ENDPOINT} cannot be reached ({error}). Go online and run the same again."

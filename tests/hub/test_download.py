@@ -205,10 +205,14 @@ def test_no_server_at_all(hub, folder):
 
 def test_two_processes_at_once_download_it_once(hub, folder):
     hub.faults.append(Fault(slow=0.1))
-    processes = [subprocess.Popen(**command(hub, folder)) for _ in range(2)]
-    said = [process.communicate() for process in processes]
-    assert [out.strip() for out, _ in said] == [str(folder / "big.safetensors")] * 2, said
-    assert (folder / "big.safetensors").read_bytes() == BIG and len(hub.requests("blob")) == 1
+    with subprocess.Popen(**command(hub, folder)) as other:
+        wait_for(lambda: hub.requests("blob"))
+        waited = []
+        path = get("big", folder, lambda *counts: waited.append(counts))
+        assert waited and path == folder / "big.safetensors" and path.read_bytes() == BIG
+        out, err = other.communicate()
+    assert out.strip() == str(path), err
+    assert len(hub.requests("blob")) == 1
     assert not (folder / ".incomplete").exists()
 
 

@@ -1,4 +1,4 @@
-"""The command line: `adain stylize`, `adain demo`, `adain style`, `adain models`."""
+"""The command line: `adain stylize`, `adain demo`, `adain style`, and the commands on models of `cli_models`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from .. import weights as weight_files
 from ..weights import presets
+from . import cli_models
 from .color import ColorMode
 from .errors import AdaINError, ImageError, StyleError
 from .images import EXTENSIONS, read_mask, read_picture, resize, write_picture
@@ -107,14 +108,6 @@ def _demo(options: argparse.Namespace) -> int:
     return 0
 
 
-def _models(options: argparse.Namespace) -> int:
-    for name, path in weight_files.EMBEDDED.items():
-        model = weight_files.read_model(path)
-        parameters = sum(p.numel() for p in model.parameters())
-        print(f"{name}  {model.architecture}  {parameters / 1e6:.2f} M parameters  {path.stat().st_size / 1e6:.1f} MB  embedded")
-    return 0
-
-
 def _style_save(options: argparse.Namespace) -> int:
     model = _load_model(options)
     output = Path(options.output)
@@ -130,8 +123,10 @@ def _style_show(options: argparse.Namespace) -> int:
     style = Style.load(options.style)
     print(f"{style.name or 'unnamed'}: {len(style)} style for the {style.architecture} encoder {style.fingerprint[:12]}")
     for i, level in enumerate(style.levels):
-        kind = "colours" if level.std.ndim == 3 else f"{level.mean.shape[1]} channels"
-        print(f"level {i}: {kind}, mean {level.mean.mean():.4f}, deviation {level.std.diagonal(dim1=-2, dim2=-1).mean() if level.std.ndim == 3 else level.std.mean():.4f}")
+        matrix = level.std.ndim == 3
+        deviation = level.std.diagonal(dim1=-2, dim2=-1) if matrix else level.std
+        kind = "colours" if matrix else f"{level.mean.shape[1]} channels"
+        print(f"level {i}: {kind}, mean {level.mean.mean():.4f}, deviation {deviation.mean():.4f}")
     return 0
 
 
@@ -242,7 +237,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--weights", type=_numbers, metavar="W,W,...", help="weights of the blended styles (default: equal)")
     command.add_argument("--pairs", action="store_true", help="paint every content in every style instead of blending the styles")
     command.add_argument("--strength", type=_strength, default=1.0, help="0 (content) to 1 (full style), default 1")
-    command.add_argument("--color", choices=get_args(ColorMode), default="style", help="whose colours: the style's, or the content's kept or matched")
+    command.add_argument(
+        "--color", choices=get_args(ColorMode), default="style", help="whose colours: the style's, or the content's kept or matched"
+    )
     command.add_argument("--mask", metavar="FILE", help="white where the style applies; elsewhere pictures stay as they are")
     command.add_argument("--size", type=_size, default=0, help="scale contents to this short side in pixels first (0: as they are)")
     command.add_argument("--batch", type=_count, default=1, help="pictures of equal size painted together (default 1)")
@@ -253,7 +250,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("-o", "--output", default="adain-demo.png", metavar="SHEET", help="default: adain-demo.png")
     _add_model_options(command)
 
-    _command(commands, "models", _models, "list the models")
+    cli_models.add_commands(commands, _command)
 
     style = commands.add_parser("style", help="save and show styles").add_subparsers(required=True, metavar="COMMAND")
     command = _command(style, "save", _style_save, "save the style of an image as a small file")
@@ -277,11 +274,13 @@ def _command(
 
 
 def _add_style_size(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--style-size", type=_size, default=0, help="scale styles to this short side in pixels first: smaller gives finer strokes")
+    command.add_argument(
+        "--style-size", type=_size, default=0, help="scale styles to this short side in pixels first: smaller gives finer strokes"
+    )
 
 
 def _add_model_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--model", default=None, help=f"a model file, or one of: {', '.join(weight_files.EMBEDDED)} (default: the first)")
+    command.add_argument("--model", default=None, help="a model file or an id of `adain models` (default: the embedded model)")
     command.add_argument("--device", default=None, help="cpu, cuda, mps, ... (default: what is there)")
     command.add_argument("--dtype", choices=_DTYPES, default="auto", help="precision of the network (default: the device's fastest)")
 

@@ -13,11 +13,10 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
-
 from adain_style_transfer import adain, weights
 from adain_style_transfer.adain.architectures.vgg19 import VGG19
 from adain_style_transfer.adain.model import StyleTransferModel
+from torch import Tensor
 
 
 def plain(model: VGG19, content: Tensor, style: Tensor) -> Tensor:

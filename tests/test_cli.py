@@ -10,12 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
-
 from adain_style_transfer import adain, weights
 from adain_style_transfer.adain import cli
 from adain_style_transfer.adain.images import read_picture
 from adain_style_transfer.weights.presets import preset_names
+from PIL import Image
 
 
 def run(*arguments: object, code: int = 0, **options: str) -> subprocess.CompletedProcess[str]:
@@ -67,7 +66,18 @@ def test_folder_pairs_names_alpha_and_one_broken_file(pictures: Path) -> None:
     (contents / "broken.jpg").write_bytes(b"no image at all")
     out = pictures / "out"
     result = run(
-        "stylize", pictures / "in", "--style", pictures / "art.png", "--style", pictures / "other.png", "--pairs", "-o", out, "--batch", 2, code=1
+        "stylize",
+        pictures / "in",
+        "--style",
+        pictures / "art.png",
+        "--style",
+        pictures / "other.png",
+        "--pairs",
+        "-o",
+        out,
+        "--batch",
+        2,
+        code=1,
     )
     assert "broken.jpg is not an image" in result.stderr
     assert sorted(p.name for p in out.iterdir()) == ["cut__art.png", "cut__other.png", "photo__art.png", "photo__other.png"]
@@ -112,6 +122,9 @@ def test_blend_weights_mask_size_and_saved_style(pictures: Path) -> None:
         (["stylize", "photo.png", "--style", "art.png", "-o", "taken/o.png"], 1, "output folder"),
         (["stylize", "photo.png", "cut.png", "--style", "art.png", "-o", "o.png"], 1, "one file"),
         (["style", "show", "art.png"], 1, "not a readable safetensors"),
+        (["models", "get", "no-such-model"], 1, "no model 'no-such-model' in the catalogue"),
+        (["convert", "art.png", "-o", "o.safetensors"], 1, "art.png"),
+        (["publish", "art.png", "--repo-id", "me/mine"], 1, "not a readable safetensors"),
     ],
 )
 def test_mistakes_get_a_sentence_and_leave_nothing(

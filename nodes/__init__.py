@@ -18,10 +18,9 @@ __all__ = ["AdaINExtension"]
 class AdaINExtension(ComfyExtension):
     """The pack, as ComfyUI asks for it."""
 
-    async def on_load(self) -> None:
-        folders.register()
-
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        # Not in on_load, which ComfyUI 0.11 does not call.
+        folders.register()
         return [
             Stylize,
             LoadModel,

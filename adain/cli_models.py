@@ -7,9 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from tqdm import tqdm
-
-
 class AddCommand(Protocol):
     """How `cli` adds one command to its sub-parsers."""
 
@@ -32,13 +29,7 @@ def _list(options: argparse.Namespace) -> int:
 def _get(options: argparse.Namespace) -> int:
     from ..weights.hub import get
 
-    with tqdm(unit="B", unit_scale=True, disable=None) as bar:
-
-        def report(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        path = get(options.model, options.folder, report)
+    path = get(options.model, options.folder)  # huggingface_hub draws its own progress bar on a terminal
     print(path.resolve())
     return 0
 

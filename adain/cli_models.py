@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
+
 class AddCommand(Protocol):
     """How `cli` adds one command to its sub-parsers."""
 

@@ -113,8 +113,7 @@ class StyleTransferModel(nn.Module):
             single_mask = None if mask is None else mask[min(i, len(mask) - 1)][None]
             singles.append(self.statistics_of(image[i : i + 1].to(self.device), single_mask))
         levels = tuple(
-            Statistics(torch.cat([s.mean for s in level]), torch.cat([s.std for s in level]))
-            for level in zip(*singles, strict=True)
+            Statistics(torch.cat([s.mean for s in level]), torch.cat([s.std for s in level])) for level in zip(*singles, strict=True)
         )
         return Style(levels, self.fingerprint, self.architecture, name)
 

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors import safe_open
-
 from adain_style_transfer import adain, weights
 from adain_style_transfer.adain.model import color_statistics
 from adain_style_transfer.adain.sheet import contact_sheet
 from adain_style_transfer.weights.presets import preset_names, preset_path
+from safetensors import safe_open
 
 SAMPLES = Path(weights.__file__).parent / "samples"
 

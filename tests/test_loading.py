@@ -170,8 +170,10 @@ def test_the_embedded_model_gives_a_picture_in_its_own_style_back():
     """Strength 0 and the own style ask for nothing: the picture stays recognisable."""
     model = weights.load_model(device="cpu", dtype=torch.float32)
     content = torch.nn.functional.interpolate(picture(9, 12), (72, 96), mode="bicubic").clamp(0, 1)
-    for out in (adain.stylize(model, content, model.encode_style(picture(64, 48, seed=1)), strength=0),
-                adain.stylize(model, content, model.encode_style(content))):
+    for out in (
+        adain.stylize(model, content, model.encode_style(picture(64, 48, seed=1)), strength=0),
+        adain.stylize(model, content, model.encode_style(content)),
+    ):
         assert (out - content).abs().mean() < 0.08
 
 

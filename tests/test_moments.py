@@ -57,9 +57,7 @@ def test_merge_equals_whole(measure, height, width, cut, masked, seed):
     cut = min(cut, height - 1)
     x = values(2, 3, height, width, seed=seed)
     mask = torch.rand(1, 1, height, width, generator=torch.Generator().manual_seed(seed)).double() if masked else None
-    parts = [
-        measure(x[:, :, rows], None if mask is None else mask[:, :, rows]) for rows in (slice(0, cut), slice(cut, None))
-    ]
+    parts = [measure(x[:, :, rows], None if mask is None else mask[:, :, rows]) for rows in (slice(0, cut), slice(cut, None))]
     assert_same(merge(parts), measure(x, mask))
 
 

@@ -63,9 +63,7 @@ class Trainer:
                 raise RecipeError(f"The recipe gives no {name}. Name one with --{name.replace('_', '-')}.")
         self.recipe = recipe
         self.folder = Path(recipe.out)
-        self.accelerator = Accelerator(
-            mixed_precision=None if recipe.precision == "no" else recipe.precision, cpu=recipe.device == "cpu"
-        )
+        self.accelerator = Accelerator(mixed_precision=None if recipe.precision == "no" else recipe.precision, cpu=recipe.device == "cpu")
         self.device = self.accelerator.device
         set_seed(recipe.seed)
 

@@ -76,7 +76,8 @@ def open_model(path: str | os.PathLike[str], precision: str = "auto") -> Managed
 
 @lru_cache(maxsize=4)
 def _open(path: str, modified: int, dtype: torch.dtype) -> ManagedModel:
-    network = read_model(path).to(dtype=dtype, memory_format=torch.channels_last)
+    # torch's annotations lack what its documentation has
+    network = read_model(path).to(dtype=dtype, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     # CoreModelPatcher (ComfyUI >= 0.12) is looked up now because start options decide what it is.
     patcher = getattr(comfy.model_patcher, "CoreModelPatcher", comfy.model_patcher.ModelPatcher)
     return ManagedModel(patcher(AdaINModel(network).eval(), load_device=mm.get_torch_device(), offload_device=mm.unet_offload_device()))

@@ -169,8 +169,8 @@ def _shoot(page: Page, bounds: list[float], path: Path, width: int) -> None:
     left, top, across, down = page.evaluate(_FIT, bounds)
     page.mouse.move(5, 5)
     page.wait_for_timeout(500)
-    clip = {"x": left - _MARGIN, "y": top - _MARGIN, "width": across + 2 * _MARGIN, "height": down + 2 * _MARGIN}
-    _save(Image.open(io.BytesIO(page.screenshot(clip=clip))), path, width)
+    shot = page.screenshot(clip={"x": left - _MARGIN, "y": top - _MARGIN, "width": across + 2 * _MARGIN, "height": down + 2 * _MARGIN})
+    _save(Image.open(io.BytesIO(shot)), path, width)
 
 
 def _side_by_side(content: Tensor, result: Tensor) -> Image.Image:

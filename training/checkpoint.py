@@ -40,7 +40,7 @@ def load(folder: Path, recipe: Recipe, model: nn.Module, average: nn.Module, opt
         raise RecipeError(f"There is no checkpoint at {path} to resume from. Start without --resume.")
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError) as error:
         raise RecipeError(f"The checkpoint {path} is damaged: {str(error).splitlines()[0]} Start anew in another --out.") from error
     current = dataclasses.asdict(recipe)
     changed = [k for k, v in state["recipe"].items() if k not in _FREE and current.get(k) != v]

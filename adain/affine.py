@@ -14,30 +14,35 @@ from .moments import Statistics, matrix_power
 
 
 class Affine(NamedTuple):
-    """`scale` A and `shift` B of one region: both [B, C], or [B, C, C] and [B, C] for a map that mixes channels."""
+    """`scale` A and `shift` B of one region: both [B, C], or [B, C, C] and [B, C] for a map that mixes channels.
+
+    Both [B, C, H, W] for a map of its own at each pixel.
+    """
 
     scale: Tensor
     shift: Tensor
 
     def __call__(self, x: Tensor, weight: Tensor | None = None) -> Tensor:
         """A x + B for `x` [B, C, H, W], in the dtype of `x`; times `weight` [B or 1, 1, H, W] if given."""
-        scale, shift = self.scale.to(x.dtype), self.shift.to(x.dtype)[:, :, None, None]
+        scale, shift = self.scale.to(x.dtype), self.shift.to(x.dtype)
+        if shift.ndim == 2:
+            shift = shift[:, :, None, None]
         if weight is not None:
             # First of all: pixels that do not belong to a nearly flat region are no match for its large A in half precision.
             x, shift = x * weight, shift * weight
         if scale.ndim == 3:
             return (scale @ x.flatten(2)).add_(shift.flatten(2)).unflatten(2, x.shape[2:])
-        return torch.addcmul(shift, x, scale[:, :, None, None])
+        return torch.addcmul(shift, x, scale if scale.ndim == 4 else scale[:, :, None, None])
 
 
 def affine(content: Statistics, target: Statistics) -> Affine:
     """The map that moves values with `content` statistics to `target` statistics.
 
-    Per channel it is equation 8 of Huang & Belongie (2017): A = σt/σc, B = μt - A μc. With matrix deviations (level 0)
-    it is the linear optimal transport between the two Gaussians (Monge-Kantorovich; Pitié & Kokaram 2007):
-    A = Sc^-1 (Sc St^2 Sc)^1/2 Sc^-1.
+    Per channel (and pixel, for local moments) it is equation 8 of Huang & Belongie (2017): A = σt/σc, B = μt - A μc. With
+    matrix deviations (level 0) it is the linear optimal transport between the two Gaussians (Monge-Kantorovich; Pitié &
+    Kokaram 2007): A = Sc^-1 (Sc St^2 Sc)^1/2 Sc^-1.
     """
-    if content.std.ndim == 2:
+    if content.std.ndim != 3:
         scale = target.std / content.std
         return Affine(scale, target.mean - scale * content.mean)
     inverse = torch.linalg.inv(content.std)

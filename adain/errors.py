@@ -15,3 +15,11 @@ class StyleError(AdaINError):
 
 class ModelError(AdaINError):
     """A model file that cannot be used."""
+
+
+class KeyframeError(AdaINError):
+    """Keyframes that cannot be read; the text names the line."""
+
+
+class VideoError(AdaINError):
+    """A video that cannot be read or written."""

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
+from .errors import ModelError
+
 
 class AddCommand(Protocol):
     """How `cli` adds one command to its sub-parsers."""
@@ -36,9 +38,14 @@ def _get(options: argparse.Namespace) -> int:
 
 
 def _convert(options: argparse.Namespace) -> int:
-    from ..weights.convert import convert
+    from ..weights.convert import convert, extract_decoder
 
-    print(convert(options.files, options.output))
+    if options.decoder and len(options.files) == 1:
+        print(extract_decoder(Path(options.files[0]), Path(options.output)))
+    elif options.decoder:
+        raise ModelError(f"--decoder takes the decoder out of one model, but {len(options.files)} files were given.")
+    else:
+        print(convert(options.files, options.output))
     return 0
 
 
@@ -62,6 +69,7 @@ def add_commands(commands: Any, add: AddCommand) -> None:
     command = add(commands, "convert", _convert, "convert a published AdaIN checkpoint to safetensors")
     command.add_argument("files", nargs="+", metavar="FILE", help="a whole model, or its encoder and its decoder")
     command.add_argument("-o", "--output", required=True, metavar="OUT.safetensors")
+    command.add_argument("--decoder", action="store_true", help="keep only the decoder, for an encoder that everyone can get")
 
     command = add(commands, "publish", _publish, "upload a model with its card to the Hugging Face Hub")
     command.add_argument("file", metavar="FILE.safetensors")

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from adain_style_transfer import adain, weights
 from adain_style_transfer.adain.architectures.vgg19 import VGG19
 from adain_style_transfer.adain.errors import ModelError
-from adain_style_transfer.weights.convert import LAYOUTS, convert, extract, made_from
+from adain_style_transfer.weights.convert import LAYOUTS, convert, extract, extract_decoder, made_from
 from safetensors import safe_open
 from safetensors.torch import save_file
 
@@ -218,6 +218,20 @@ def test_a_decoder_of_ours_joins_the_published_encoder(tmp_path):
     joined = weights.read_model(tmp_path / "out.safetensors").state_dict()
     torch.testing.assert_close(joined["encoder.conv4_1.weight"], encoder["29.weight"])
     torch.testing.assert_close(joined["decoder.conv1_1.weight"], decoder["decoder.conv1_1.weight"].float())
+
+
+def test_a_decoder_of_ours_joins_torchvisions_encoder(tmp_path):
+    """What training on `vgg19-torchvision` leaves, and what the catalogue keeps of timm's file."""
+    state = kuko6_state()
+    torch.save(state, tmp_path / "model.pt")
+    convert([tmp_path / "model.pt"], tmp_path / "whole.safetensors")
+    extract_decoder(tmp_path / "whole.safetensors", tmp_path / "d.safetensors")
+    features = {key.replace("encoder.", "features."): value for key, value in state.items() if key.startswith("encoder.")}
+    save_file(features, tmp_path / "e.safetensors")
+    convert([tmp_path / "e.safetensors", tmp_path / "d.safetensors"], tmp_path / "out.safetensors")
+    whole, joined = (weights.read_model(tmp_path / name) for name in ("whole.safetensors", "out.safetensors"))
+    assert joined.architecture == "kuko6" and joined.fingerprint == whole.fingerprint
+    torch.testing.assert_close(joined.decoder.conv3_2.weight, whole.decoder.conv3_2.weight.half().float(), atol=0, rtol=0)
 
 
 def test_sources_are_recorded(tmp_path):

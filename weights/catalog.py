@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..adain.errors import ModelError
-from .checksums import find_by_hash
+from .checksums import find_by_hash, sha256_of
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -38,7 +38,7 @@ class State(enum.Enum):
     """Where a catalogue entry's weights are; the value is a word to show."""
 
     EMBEDDED = "embedded"
-    """In this package."""
+    """In this package, whole."""
     DOWNLOADED = "downloaded"
     """In the models folder, downloaded or placed by hand."""
     AVAILABLE = "available"
@@ -113,6 +113,16 @@ class File:
     @property
     def name(self) -> str:
         return PurePosixPath(self.path).name
+
+    @property
+    def digest(self) -> str:
+        """The sha256 that the file must have; of an embedded one, that it has. Raises ModelError if that is missing."""
+        if not self.embedded:
+            return self.sha256
+        path = _PACKAGE / self.path
+        if not path.is_file():
+            raise ModelError(f"{self.path} is missing from this installation: it should be at {path}. Install the package again.")
+        return sha256_of(path)
 
     def find(self, folder: Path) -> Path | None:
         """This file in the package or, under any name, in `folder`; None if it is in neither."""

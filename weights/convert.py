@@ -71,6 +71,16 @@ LAYOUTS = (
         _own("decoder", _VGG),
     ),
     Layout(
+        "torchvision's VGG-19",
+        {"features.0.weight": (64, 3, 3, 3), "features.19.weight": (512, 256, 3, 3)},
+        _layers("encoder", kuko6.SOURCE_ENCODER, "features."),
+    ),
+    Layout(
+        "our decoder for torchvision's VGG-19",
+        {"decoder.conv4_1.weight": (256, 512, 3, 3), "decoder.conv3_2.weight": (256, 256, 3, 3)},
+        _own("decoder", tuple(kuko6.SOURCE_DECODER.values())),
+    ),
+    Layout(
         "the Keras example's encoder",
         {"block1_conv1.weight": (64, 3, 3, 3), "block4_conv1.weight": (512, 256, 3, 3)},
         {f"encoder.{name}": f"block{name[4]}_conv{name[6]}" for name in _VGG},
@@ -125,6 +135,38 @@ def extract(path: Path, layers: Sequence[str], out: Path, metadata: Mapping[str,
         raise ModelError(f"{path} lacks {', '.join(missing[:3])}. Its first tensors are {', '.join(list(state)[:3])}. Give the right file.")
     with replacing(out) as temporary:
         save_file({name: state[name].contiguous() for name in wanted}, temporary, {**metadata, **_sources([path])})
+
+
+def extract_decoder(path: Path, out: Path) -> str:
+    """Write only the decoder of the model at `path` to the safetensors file `out`, in float16, and say so.
+
+    Half the size to pass on where everyone can get the encoder: `convert` joins the two. The model's metadata is kept.
+    Raises ModelError if the file holds no decoder that goes with a published encoder.
+    """
+    _, tensors = _recognised(read_tensors(path), path)
+    decoder = {key: value.to(torch.float16).contiguous() for key, value in tensors.items() if key.startswith("decoder.")}
+    layout = next((layout for layout in LAYOUTS if decoder and set(layout.layers.values()) == _layer_names(decoder)), None)
+    if layout is None:
+        raise ModelError(f"{path} has no decoder that could be joined to a published encoder. Give a model with VGG-19 as its encoder.")
+    try:
+        with replacing(out) as temporary:
+            save_file(decoder, temporary, {**_metadata(path), "part": "decoder", **_sources([path])})
+    except OSError as error:
+        raise ModelError(f"{out} cannot be written ({error.strerror}). Choose another folder.") from error
+    count = sum(value.numel() for value in decoder.values())
+    return f"Wrote {out}: {layout.title}, {count / 1e6:.1f} million parameters, {out.stat().st_size / 1e6:.1f} MB."
+
+
+def _layer_names(state: Mapping[str, Tensor]) -> set[str]:
+    return {key.rpartition(".")[0] for key in state}
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    try:
+        with safe_open(path, "pt") as file:
+            return file.metadata() or {}
+    except SafetensorError:  # a checkpoint
+        return {}
 
 
 def made_from(output: Path, hashes: Sequence[str]) -> bool:

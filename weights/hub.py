@@ -37,7 +37,7 @@ def get(model: str | Entry, folder: str | os.PathLike[str] | None = None, progre
 
 def _get_entry(entry: Entry, folder: Path, progress: Progress | None) -> Path:
     output = entry.output(folder)
-    hashes = [file.sha256 for file in entry.files]
+    hashes = [file.digest for file in entry.files]
     if not entry.ready_made and output.is_file() and made_from(output, hashes):
         return output
     metadata = {"title": entry.title, "license": entry.license}
@@ -69,8 +69,7 @@ def _get_file(file: File, entry: Entry, folder: Path, progress: Progress | None)
     found = file.find(folder)
     if found:
         return found
-    if file.source is None:
-        raise ModelError(f"{entry.id} needs {file.path}, which is missing from this installation. Install the package again.")
+    assert file.source is not None  # what has to be placed by hand was asked for before
     target = entry.output(folder) if entry.ready_made else folder / f"{entry.id}-{file.name}"
     if target.exists():
         if file.find(folder):  # another process has just finished

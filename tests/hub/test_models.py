@@ -8,8 +8,10 @@ import torch
 from adain_style_transfer import adain, weights
 from adain_style_transfer.adain.architectures.kuko6 import Kuko6
 from adain_style_transfer.adain.architectures.vgg19 import NAOTO_ENCODER, VGG19
+from adain_style_transfer.adain.cli import main as cli
 from adain_style_transfer.adain.errors import ModelError
 from adain_style_transfer.weights import catalog
+from adain_style_transfer.weights.convert import extract_decoder
 from adain_style_transfer.weights.download import HubError
 from adain_style_transfer.weights.hub import get
 from hub.server import COMMIT, Fault, sha256
@@ -89,6 +91,74 @@ def test_an_encoder_of_the_hub_and_a_decoder_placed_by_hand(hub, tmp_path):
     loaded = weights.load_model("pair", "cpu", torch.float32, folder=folder)
     assert isinstance(loaded, VGG19)
     torch.testing.assert_close(loaded.state_dict(), model.state_dict())
+
+
+@pytest.fixture
+def paper(hub, tmp_path, monkeypatch):
+    """The catalogue's own entry for the paper's network, with files of the right layout that have random weights."""
+    model = samples.vgg19()
+    layers = [(i, name, kind) for i, name in NAOTO_ENCODER.items() for kind in ("weight", "bias")]
+    encoder = {f"{i}.{kind}": model.state_dict()[f"encoder.{name}.{kind}"] for i, name, kind in layers}
+    data = saved(encoder, tmp_path / "e.pth", legacy=True)
+    hub.add("spaces/dataroots/SofaStyler", "vgg_normalised.pth", data)  # the first place has gone: its mirror helps out
+    package = tmp_path / "package"
+    package.mkdir()
+    text = (catalog._PACKAGE / catalog.NAME).read_text()
+    published = catalog.find_entry("paper", tmp_path).files[0]
+    text = text.replace(f"{published.bytes:_}", str(len(data))).replace(published.sha256, sha256(data))
+    (package / catalog.NAME).write_text(text)
+    monkeypatch.setattr(catalog, "_PACKAGE", package)
+    weights.save_model(model, tmp_path / "trained.safetensors", {"license": "MIT", "steps": "12"})
+    return model, package, tmp_path / "trained.safetensors", tmp_path / "models"
+
+
+def test_an_embedded_decoder_and_an_encoder_of_the_hub(hub, paper, capsys):
+    model, package, trained, folder = paper
+    decoder = package / "adain-vgg19-decoder.safetensors"
+    with pytest.raises(ModelError, match=r"adain-vgg19-decoder\.safetensors is missing from this installation"):
+        get("paper", folder)
+    assert not hub.log
+    assert cli(["convert", str(trained), "--decoder", "-o", str(decoder)]) == 0
+    assert "our decoder for the paper's VGG-19, 3.5 million parameters, 7.0 MB" in capsys.readouterr().out
+    with safe_open(decoder, "pt") as file:
+        assert all(key.startswith("decoder.") and file.get_tensor(key).dtype == torch.float16 for key in file.keys())  # noqa: SIM118
+        assert file.metadata()["steps"] == "12" and file.metadata()["source_sha256"] == sha256(trained.read_bytes())
+
+    assert catalog.find_entry("paper", folder).state(folder) is catalog.State.AVAILABLE
+    loaded = weights.load_model("paper", "cpu", torch.float32, folder=folder)
+    for key, value in model.state_dict().items():
+        assert torch.equal(loaded.state_dict()[key], value.half().float() if key.startswith("decoder.") else value)
+    hub.log.clear()
+    assert weights.load_model("paper", "cpu", folder=folder).fingerprint == model.fingerprint and not hub.log
+    assert catalog.find_entry("paper", folder).state(folder) is catalog.State.DOWNLOADED
+
+    weights.save_model(samples.vgg19(1), trained, {})  # a new release with a better decoder
+    assert cli(["convert", str(trained), "--decoder", "-o", str(decoder)]) == 0
+    again = weights.load_model("paper", "cpu", torch.float32, folder=folder)
+    assert not torch.equal(again.decoder.conv3_1.weight, loaded.decoder.conv3_1.weight)
+    assert again.fingerprint == model.fingerprint and not hub.log
+
+
+def test_the_paper_network_on_the_command_line(hub, paper, tmp_path, monkeypatch):
+    model, package, trained, folder = paper
+    extract_decoder(trained, package / "adain-vgg19-decoder.safetensors")
+    monkeypatch.setenv("ADAIN_MODELS", str(folder))
+    content, style = samples.picture(24, 32), samples.picture(32, 24, seed=1)
+    adain.write_picture(tmp_path / "photo.png", content)
+    adain.write_picture(tmp_path / "art.png", style)
+    monkeypatch.chdir(tmp_path)
+    options = ["--model", "paper", "--device", "cpu", "--dtype", "float32", "-o", "o.png"]
+    assert cli(["stylize", "photo.png", "--style", "art.png", *options]) == 0
+    read = [adain.read_picture(tmp_path / name).rgb for name in ("photo.png", "art.png", "o.png")]
+    expected = adain.stylize(model, read[0], model.encode_style(read[1]))
+    assert (expected - read[2]).abs().max() < 1.5 / 255  # the decoder's float16 and the file's 8 bits
+
+
+def test_a_decoder_that_goes_with_no_other_encoder(tmp_path):
+    weights.save_model(samples.small_lite(), tmp_path / "lite.safetensors", {})
+    with pytest.raises(ModelError, match="no decoder that could be joined to a published encoder"):
+        extract_decoder(tmp_path / "lite.safetensors", tmp_path / "out.safetensors")
+    assert not (tmp_path / "out.safetensors").exists()
 
 
 def test_a_downloaded_pickle_that_would_run_code_does_not(hub, tmp_path):
@@ -228,7 +298,7 @@ def test_mistakes_in_a_users_catalogue(tmp_path, text, words):
 def test_models_that_are_in_no_catalogue(tmp_path):
     with pytest.raises(ModelError, match=r"no model 'nothing' in the catalogue\. Give one of adain-lite"):
         get("nothing", tmp_path)
-    with pytest.raises(ModelError, match=r"no model 'nothing'\. Give a safetensors file or one of: adain-lite, kuko6-puddle"):
+    with pytest.raises(ModelError, match=r"no model 'nothing'\. Give a safetensors file or one of: adain-lite, paper, kuko6-puddle"):
         weights.load_model("nothing", folder=tmp_path)
 
 

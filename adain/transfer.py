@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import get_args
+from typing import NamedTuple, get_args
 
 import torch
 from torch import Tensor
 
-from .affine import Affine, RegionalAffine, RegionWeights, affine
+from .affine import RegionalAffine, RegionWeights, affine
 from .color import ColorMode, apply_color_mode
 from .errors import ImageError, StyleError
 from .images import check_image, check_mask, resize
-from .model import StyleTransferModel, color_statistics
-from .moments import Statistics, blend
+from .model import StyleTransferModel
+from .moments import Moments, Statistics, blend, color_moments
 from .style import Region, Style
 
 Progress = Callable[[int, int], None]
 """Called as `progress(done, total)` in frames; raise from it to stop."""
+
+Targets = Sequence[Sequence[Statistics]]
+"""For each region, the style's statistics at every level."""
+
+Content = Sequence[Sequence[Moments]]
+"""For each region, the moments of the content at every level: level 0 first if the model has it."""
+
+Adjust = Callable[[int, list[Moments]], list[Moments]]
+"""Called as `adjust(level, moments)` with the measured moments of each region; returns those to use, e.g. smoothed over frames.
+A level is adjusted before the next is measured."""
 
 PIXELS_PER_CHUNK = 2**21
 """Frames are processed together on a GPU up to this many pixels (eight of 512 x 512); beyond it, batches gain nothing."""
@@ -70,7 +80,7 @@ def stylize(
 def _stylize_chunk(
     model: StyleTransferModel,
     images: Tensor,
-    targets: Sequence[Sequence[Statistics]],
+    targets: Targets,
     weights: Tensor | None,
     strength: float,
     color: ColorMode,
@@ -86,48 +96,135 @@ def _stylize_chunk(
 def render(
     model: StyleTransferModel,
     images: Tensor,
-    targets: Sequence[Sequence[Statistics]],
+    targets: Targets,
     weights: Tensor | None = None,
     strength: float | Tensor = 1.0,
+    adjust: Adjust | None = None,
 ) -> Tensor:
     """The network's picture, not clamped, for `images` [B, 3, H, W]; differentiable, so training uses it too.
 
-    `targets` holds for each of K regions the style's statistics at every level ([B or 1, ...]); `weights`
-    [B, K, H, W] says where each region applies (None: one region, everywhere). `strength` blends each target with the
-    content's own statistics, which is the paper's interpolation of features.
+    It is `paint` with what `measure` finds, but encodes only once. `weights` [B, K, H, W] says where each of K regions applies
+    (None: one region, everywhere). `strength` blends each target with the content's own statistics, which is the paper's
+    interpolation of features. `adjust` may replace what was measured, level by level: see `Adjust`.
     """
-    masks = [None] * len(targets) if weights is None else [weights[:, k : k + 1] for k in range(len(targets))]
-    share = None if weights is None else weights / weights.sum(1, keepdim=True).clamp_min(1e-6)
-    aims = [list[Statistics]() for _ in targets]
+    colors = _measure_colors(model, images, weights, adjust)
+    encoded = _encode(model, images, colors, targets, weights, strength)
+    content = _measure_features(model, encoded, colors, weights, adjust)
+    return _decode(model, encoded, content, targets, weights, strength)
 
-    def level_map(own: Sequence[Statistics], level: int, region_weights: RegionWeights | None) -> RegionalAffine:
-        maps = []
-        for k, target in enumerate(targets):
-            aims[k].append(blend([own[k], target[level]], [1 - strength, strength]))
-            maps.append(affine(own[k], aims[k][-1]))
-        return RegionalAffine(maps, region_weights)
 
-    first_feature = 0
+def measure(
+    model: StyleTransferModel,
+    images: Tensor,
+    targets: Targets,
+    weights: Tensor | None = None,
+    strength: float | Tensor = 1.0,
+    adjust: Adjust | None = None,
+) -> Content:
+    """First pass: the moments of every level of `images`, for each region. Arguments as for `render`.
+
+    The feature levels are those of the recoloured image (where the model matches colours), so they depend on `targets`.
+    """
+    colors = _measure_colors(model, images, weights, adjust)
+    encoded = _encode(model, images, colors, targets, weights, strength)
+    return _measure_features(model, encoded, colors, weights, adjust)
+
+
+def paint(
+    model: StyleTransferModel,
+    images: Tensor,
+    content: Content,
+    targets: Targets,
+    weights: Tensor | None = None,
+    strength: float | Tensor = 1.0,
+) -> Tensor:
+    """Second pass: the picture, not clamped, of `images` [B, 3, H, W] whose moments are said to be `content`.
+
+    They may be those of more than is seen here: of the whole image for a tile, of the frames around for a frame. Other arguments
+    as for `render`.
+    """
+    return _decode(model, _encode(model, images, content, targets, weights, strength), content, targets, weights, strength)
+
+
+class _Encoded(NamedTuple):
+    size: torch.Size
+    """Height and width of the image."""
+    colors: list[list[tuple[Statistics, Statistics]]]
+    """`_pairs` of level 0, if the model has it."""
+    padded: Tensor
+    """The recoloured image, grown to a multiple of the stride."""
+    features: list[Tensor]
+
+
+def _encode(
+    model: StyleTransferModel, images: Tensor, content: Content, targets: Targets, weights: Tensor | None, strength: float | Tensor
+) -> _Encoded:
+    """Recolour `images` by level 0 of `content`, if the model has it, and encode them."""
+    colors = []
     if model.color:
-        first_feature = 1
         with torch.autocast(images.device.type, enabled=False):
-            own = [color_statistics(images, mask) for mask in masks]
-            recolor = level_map(own, 0, None if share is None else RegionWeights(share))
+            colors = [_pairs(content, targets, 0, strength, correction=0)]
+            maps = [affine(own, aim) for own, aim in colors[0]]
+            recolor = RegionalAffine(maps, None if weights is None else RegionWeights(_share(weights)))
             # Far outside the gamut the network has seen nothing; half a range is enough for its residual to correct.
             images = recolor(images).clamp(-0.5, 1.5)
-
     padded = model.pad(images)
-    padded_share = None if share is None else RegionWeights(model.pad(share))
-    features = model.encode(padded.to(model.dtype, memory_format=torch.channels_last))
-    measured = [model.measure(features, images.shape[-2:], mask) for mask in masks]
-    styled = []
-    for i, feature in enumerate(features):
-        own = [region[i].statistics(model.correction) for region in measured]
-        styled.append(level_map(own, first_feature + i, padded_share)(feature))
+    return _Encoded(images.shape[-2:], colors, padded, model.encode(padded.to(model.dtype, memory_format=torch.channels_last)))
 
-    per_region: list[list[Affine]] = [model.modulate(aim) for aim in aims]
-    modulations = [RegionalAffine(maps, padded_share) for maps in zip(*per_region, strict=True)]
-    return model.decode(padded, styled, modulations)[:, :, : images.shape[-2], : images.shape[-1]]
+
+def _decode(
+    model: StyleTransferModel, encoded: _Encoded, content: Content, targets: Targets, weights: Tensor | None, strength: float | Tensor
+) -> Tensor:
+    regions = None if weights is None else RegionWeights(model.pad(_share(weights)))
+    first = len(encoded.colors)
+    levels = [_pairs(content, targets, first + i, strength, model.correction) for i in range(len(encoded.features))]
+    styled = [
+        RegionalAffine([affine(own, aim) for own, aim in pairs], regions)(feature)
+        for pairs, feature in zip(levels, encoded.features, strict=True)
+    ]
+    per_region = [model.modulate([aim for _, aim in pairs]) for pairs in zip(*encoded.colors, *levels, strict=True)]
+    modulations = [RegionalAffine(maps, regions) for maps in zip(*per_region, strict=True)]
+    height, width = encoded.size
+    return model.decode(encoded.padded, styled, modulations)[:, :, :height, :width]
+
+
+def _measure_colors(model: StyleTransferModel, images: Tensor, weights: Tensor | None, adjust: Adjust | None) -> Content:
+    """Level 0, if the model has it, for each region."""
+    if not model.color:
+        return [[] for _ in _masks(weights)]
+    with torch.autocast(images.device.type, enabled=False):
+        moments = [color_moments(images, mask) for mask in _masks(weights)]
+    return [[m] for m in (adjust(0, moments) if adjust else moments)]
+
+
+def _measure_features(
+    model: StyleTransferModel, encoded: _Encoded, colors: Content, weights: Tensor | None, adjust: Adjust | None
+) -> Content:
+    """`colors` and the moments of every feature level, for each region."""
+    measured = [model.measure(encoded.features, encoded.size, mask) for mask in _masks(weights)]
+    if adjust:
+        first = len(colors[0])
+        levels = [adjust(first + i, list(level)) for i, level in enumerate(zip(*measured, strict=True))]
+        measured = [list(region) for region in zip(*levels, strict=True)]
+    return [[*color, *features] for color, features in zip(colors, measured, strict=True)]
+
+
+def _pairs(
+    content: Content, targets: Targets, level: int, strength: float | Tensor, correction: int
+) -> list[tuple[Statistics, Statistics]]:
+    """The content's statistics and those to reach at a level, for each region."""
+    own = [region[level].statistics(correction) for region in content]
+    return [(o, blend([o, target[level]], [1 - strength, strength])) for o, target in zip(own, targets, strict=True)]
+
+
+def _masks(weights: Tensor | None) -> list[Tensor | None]:
+    return [None] if weights is None else [*weights.split(1, 1)]
+
+
+def _share(weights: Tensor) -> Tensor:
+    """How the style at a pixel is shared among the regions, also where `weights` sum to less than 1 but not to 0."""
+    total = weights.sum(1, keepdim=True)
+    return weights / total.clamp_min(1e-6)
 
 
 def region_weights(regions: Sequence[Region], mask: Tensor | None, content: Tensor) -> Tensor | None:

@@ -82,6 +82,21 @@ def test_variants_repeat_under_their_key(folder):
     assert set(seen) == set(range(8))
 
 
+def test_jitter_varies_the_colours_and_nothing_else(folder):
+    save(folder / "noise.png", 64, 64)
+    plain, varied = crops(folder, 60), crops(folder, 60, jitter=1.0)
+    differ = 0
+    for i in range(60):
+        (a, key_a), (b, key_b) = plain[i], varied[i]
+        assert key_a == key_b and a.shape == b.shape
+        if len(a.unique()) == 1:  # a flat picture has no stroke that could move
+            assert all(len(channel.unique()) == 1 for channel in b)
+        else:
+            differ += not torch.equal(a, b)
+    assert differ > 0
+    assert torch.equal(varied[3][0], crops(folder, 60, jitter=1.0)[3][0])
+
+
 @pytest.mark.parametrize("size", [(1, 1), (3, 500), (500, 3), (15, 15)])
 def test_images_smaller_than_a_crop(tmp_path, size):
     save(tmp_path / "a.png", *size)

@@ -275,6 +275,20 @@ def test_settings_that_name_nothing(recipe, settings, words):
         run(recipe(**settings))
 
 
+def test_a_run_starts_from_the_weights_of_a_model(recipe, tmp_path):
+    model = train.Lite()
+    weights.save_model(model, tmp_path / "start.safetensors", {}, torch.float32)
+    trainer = Trainer(recipe(start=str(tmp_path / "start.safetensors"), seed=5), False)
+    for (key, given), taken in zip(model.state_dict().items(), trainer.model.state_dict().values(), strict=True):
+        assert torch.equal(given, taken), key
+
+
+def test_a_run_does_not_start_from_another_architecture(recipe, tmp_path):
+    weights.save_model(vgg19(), tmp_path / "vgg.safetensors", {})
+    with pytest.raises(RecipeError, match="is vgg19, but this run trains lite"):
+        Trainer(recipe(start=str(tmp_path / "vgg.safetensors")), False)
+
+
 def test_an_encoder_of_another_layout(recipe, data):
     with pytest.raises(RecipeError, match="not VGG-19 in the vgg_normalised layout"):
         Trainer(recipe(architecture="vgg19", encoder=str(data / "vgg.safetensors")), False)

@@ -11,7 +11,7 @@ import random
 from pathlib import Path
 
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageEnhance, ImageOps
 from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision.transforms.functional import pil_to_tensor
@@ -35,14 +35,24 @@ class Crops(Dataset[tuple[Tensor, int]]):
     """Sample i: a square crop, uint8 [3, crop, crop], of a random image, and the key of that crop.
 
     The crop shows a square of `crop` / zoom pixels, zoom drawn from `zoom` = (low, high); half of the crops are mirrored.
+    `jitter` 0..1 varies their colours: saturation, contrast, and now and then the order of the channels or a negative.
     With `variants` = n > 0 each image has only n different crops, decoded once and kept, with keys to keep more by;
     with 0 crops never repeat. Unreadable images are named in the log, counted in `broken`, and replaced by the next one.
     """
 
     def __init__(
-        self, paths: list[Path], length: int, *, crop: int, zoom: tuple[float, float], seed: str, start: int = 0, variants: int = 0
+        self,
+        paths: list[Path],
+        length: int,
+        *,
+        crop: int,
+        zoom: tuple[float, float],
+        seed: str,
+        jitter: float = 0.0,
+        start: int = 0,
+        variants: int = 0,
     ) -> None:
-        self.paths, self.crop, self.zoom, self.seed = paths, crop, zoom, seed
+        self.paths, self.crop, self.zoom, self.jitter, self.seed = paths, crop, zoom, jitter, seed
         self.start, self.length, self.variants = start, length, variants
         self.broken: set[Path] = set()
         self._kept: dict[int, Tensor] = {}
@@ -79,7 +89,19 @@ class Crops(Dataset[tuple[Tensor, int]]):
         left, top = rng.randint(0, image.width - side), rng.randint(0, image.height - side)
         box = (left, top, left + side, top + side)
         image = image.resize((self.crop, self.crop), Image.Resampling.BICUBIC, box, reducing_gap=2.0)
-        return pil_to_tensor(ImageOps.mirror(image) if rng.random() < 0.5 else image)
+        image = ImageOps.mirror(image) if rng.random() < 0.5 else image
+        return pil_to_tensor(_jittered(image, self.jitter, rng) if self.jitter else image)
+
+
+def _jittered(image: Image.Image, amount: float, rng: random.Random) -> Image.Image:
+    """Other colours, the same strokes: more palettes than there are artworks, and as many bright ones as dark ones."""
+    for enhance in (ImageEnhance.Color, ImageEnhance.Contrast):
+        image = enhance(image).enhance(rng.uniform(1 - 0.5 * amount, 1 + amount))
+    if rng.random() < 0.3 * amount:
+        image = Image.merge("RGB", rng.sample(image.split(), 3))
+    if rng.random() < 0.1 * amount:
+        image = ImageOps.invert(image)
+    return image
 
 
 def to_float(crops: Tensor, device: torch.device) -> Tensor:

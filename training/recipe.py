@@ -35,12 +35,14 @@ class Recipe:
 
     architecture: str = field(default="lite", metadata={"help": "lite (encoder and decoder) or vgg19 (decoder only)"})
     encoder: str = field(default="", metadata={"help": "frozen encoder for vgg19, safetensors in the vgg_normalised layout"})
+    start: str = field(default="", metadata={"help": "model file whose weights the run starts from (default: fresh weights)"})
 
     steps: int = field(default=20_000, metadata={"help": "optimizer steps"})
     batch: int = field(default=8, metadata={"help": "pairs per step and process"})
     crop: int = field(default=128, metadata={"help": "side of the training crops in pixels"})
     zoom_low: float = field(default=0.6, metadata={"help": "smallest scale of a crop relative to its file"})
     zoom_high: float = field(default=1.4, metadata={"help": "largest scale of a crop relative to its file"})
+    style_jitter: float = field(default=0.0, metadata={"help": "0..1: how far the colours of styles are varied"})
     variants: int = field(default=0, metadata={"help": "distinct crops per image, whose loss targets are kept; 0: endless"})
     workers: int = field(default=0, metadata={"help": "loader processes per folder"})
 
@@ -73,6 +75,8 @@ class Recipe:
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise RecipeError(f"{name} is {getattr(self, name)!r}. Choose one of: {', '.join(choices)}.")
+        if not 0 <= self.style_jitter <= 1:
+            raise RecipeError(f"style_jitter is {self.style_jitter}. It must lie between 0 (styles as they are) and 1.")
         if not 0 < self.zoom_low <= self.zoom_high:
             raise RecipeError(f"zoom_low {self.zoom_low} and zoom_high {self.zoom_high} must be positive and in order.")
 

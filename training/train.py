@@ -43,7 +43,7 @@ from ..adain.errors import AdaINError
 from ..adain.model import StyleTransferModel
 from ..adain.moments import Statistics
 from ..adain.transfer import render
-from ..weights import save_model
+from ..weights import read_model, save_model
 from . import checkpoint
 from .data import Crops, find_images, to_float
 from .losses import LossNetwork, content_loss, range_loss, style_loss, variation_loss
@@ -165,6 +165,7 @@ class Trainer:
             crop=recipe.crop,
             zoom=(recipe.zoom_low, recipe.zoom_high),
             seed=f"{recipe.seed}/{kind}",
+            jitter=recipe.style_jitter if kind == "style" else 0.0,
             start=self.step * recipe.batch * self.accelerator.num_processes,
             variants=recipe.variants,
         )
@@ -203,7 +204,17 @@ class Renderer(nn.Module):
 
 
 def build_model(recipe: Recipe) -> StyleTransferModel:
-    """A model with fresh weights; for vgg19 the encoder is read and frozen."""
+    """A model with the weights that the run starts from; for vgg19 the encoder is read and frozen."""
+    model = fresh_model(recipe)
+    if recipe.start:
+        other = read_model(recipe.start)
+        if other.architecture != recipe.architecture:
+            raise RecipeError(f"The model {recipe.start} is {other.architecture}, but this run trains {recipe.architecture}.")
+        model.load_state_dict(other.state_dict())
+    return model
+
+
+def fresh_model(recipe: Recipe) -> StyleTransferModel:
     if recipe.architecture == "lite":
         return Lite()
     if not Path(recipe.encoder).is_file():

@@ -111,7 +111,8 @@ class StyleTransferModel(nn.Module):
         singles = []
         for i in range(len(image)):
             single_mask = None if mask is None else mask[min(i, len(mask) - 1)][None]
-            singles.append(self.statistics_of(image[i : i + 1].to(self.device), single_mask))
+            single = image[i : i + 1].to(self.device).contiguous()  # one order of summation, whatever the layout in memory
+            singles.append(self.statistics_of(single, single_mask))
         levels = tuple(
             Statistics(torch.cat([s.mean for s in level]), torch.cat([s.std for s in level])) for level in zip(*singles, strict=True)
         )

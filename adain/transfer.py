@@ -67,7 +67,7 @@ def stylize(
     chunk = chunk or _frames_per_chunk(model, content)
     for start in range(0, count, chunk):
         frames = slice(start, min(start + chunk, count))
-        images = _rows(content, frames).to(model.device)
+        images = _rows(content, frames).to(model.device).contiguous()  # one order of summation, whatever the layout in memory
         chunk_weights = None if weights is None else _rows(weights, frames).to(images)
         targets = [[Statistics(_rows(s.mean, frames), _rows(s.std, frames)) for s in style.levels] for style in styles]
         out[frames] = _stylize_chunk(model, images, targets, chunk_weights, strength, color).to(out)

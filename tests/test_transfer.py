@@ -192,6 +192,16 @@ def test_progress_counts_frames_and_can_stop(lite, style):
         stylize(lite, picture(16, 16, batch=5), style, chunk=2, progress=stop)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_layout_in_memory_does_not_matter(dtype):
+    """Pictures come as planes, or as views of the interleaved pixels of a file or of ComfyUI."""
+    model = small_lite().to(dtype=dtype)
+    planes, art = picture(40, 56, seed=1), picture(48, 64, seed=2)
+    interleaved, art_interleaved = (x.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2) for x in (planes, art))
+    expected = stylize(model, planes, model.encode_style(art))
+    assert torch.equal(stylize(model, interleaved, model.encode_style(art_interleaved)), expected)
+
+
 def test_inputs_are_never_modified(lite):
     content, reference, mask = picture(20, 24, batch=2), picture(30, 20, seed=1), soft_mask(10, 12)
     style = lite.encode_style(reference, mask, size=16)

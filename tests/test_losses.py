@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 pytest.importorskip("accelerate", reason="training needs the extra: pip install adain-style-transfer[train]")
 
 import paper
 from adain_style_transfer.adain import ModelError
+from adain_style_transfer.adain.architectures.kuko6 import IMAGENET_MEAN, IMAGENET_STD, SOURCE_ENCODER
+from adain_style_transfer.adain.architectures.vgg19 import NAOTO_ENCODER
 from adain_style_transfer.adain.moments import channel_moments
 from adain_style_transfer.training.losses import (
     LossNetwork,
@@ -99,3 +101,19 @@ def test_files_that_are_no_loss_network(tmp_path, network_file):
     save_file({"conv1_1.weight": torch.ones(64, 3, 3, 3)}, path)
     with pytest.raises(ModelError, match=r"is not a loss network.*conv1_1\.bias"):
         LossNetwork(path)
+
+
+def test_published_layouts_measure_like_our_own(network, network_file, tmp_path):
+    """vgg_normalised's 1x1 layer and torchvision's normalised input are folded into the first layer; where no border reaches."""
+    state = load_file(network_file)
+    names = {f"{name}.{kind}": f"{i}.{kind}" for i, name in NAOTO_ENCODER.items() for kind in ("weight", "bias")}
+    rgb, offset = torch.tensor([[0.0, 0, 255], [0, 255, 0], [255, 0, 0]]), torch.tensor([-103.9, -116.8, -123.7])
+    naoto = {names[key]: value for key, value in state.items()} | {"0.weight": rgb[:, :, None, None], "0.bias": offset}
+    torchvision = {f"features.{i}.{k}": state[f"{name}.{k}"] for i, name in SOURCE_ENCODER.items() for k in ("weight", "bias")}
+    image = picture(160, 160)
+    mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_STD))
+    bgr = image.flip(1) * 255 + offset.view(1, 3, 1, 1)
+    for name, published, seen in (("n", naoto, bgr), ("t", torchvision, (image - mean) / std)):
+        save_file(published, tmp_path / f"{name}.safetensors")
+        got, expected = (f[-1][..., 7:-7, 7:-7] for f in (LossNetwork(tmp_path / f"{name}.safetensors")(image), network(seen)))
+        torch.testing.assert_close(got, expected, rtol=1e-3, atol=1e-3 * expected.abs().max().item())

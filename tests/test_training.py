@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import random
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,10 +24,11 @@ pytest.importorskip("tensorboard", reason="training needs the extra: pip install
 import adain_style_transfer
 from adain_style_transfer import adain, weights
 from adain_style_transfer.adain import AdaINError
-from adain_style_transfer.adain.architectures.vgg19 import NAOTO_ENCODER
+from adain_style_transfer.adain.architectures.kuko6 import SOURCE_ENCODER
+from adain_style_transfer.adain.architectures.vgg19 import NAOTO_ENCODER, WIDTHS
 from adain_style_transfer.adain.images import read_picture
 from adain_style_transfer.training import checkpoint, train
-from adain_style_transfer.training.recipe import Recipe, RecipeError
+from adain_style_transfer.training.recipe import Recipe, RecipeError, read_recipe
 from adain_style_transfer.training.train import Trainer
 from samples import loss_network_file, picture, small_lite, vgg19
 
@@ -236,6 +239,40 @@ def test_a_vgg19_decoder_leaves_the_encoder_untouched(recipe, tmp_path):
     assert not torch.equal(trainer.model.decoder.conv1_1.weight, fresh.decoder.conv1_1.weight)
 
 
+def test_a_decoder_by_the_seed_recipe(recipe, tmp_path, data):
+    """The recipe as it ships, but for its size, with an encoder in the layout of timm's file."""
+    generator = torch.Generator().manual_seed(0)
+    encoder = {}
+    for index, name in SOURCE_ENCODER.items():
+        inputs, outputs = WIDTHS[name]
+        encoder[f"features.{index}.weight"] = torch.randn(outputs, inputs, 3, 3, generator=generator) * (2 / (9 * inputs)) ** 0.5
+        encoder[f"features.{index}.bias"] = torch.zeros(outputs)
+    save_file(encoder, tmp_path / "timm.safetensors")
+    shipped = os.path.join(ROOT, "training", "recipes", "seed.toml")
+    small = {"steps": 2, "batch": 2, "crop": 32, "workers": 0, "device": "cpu", "out": str(tmp_path / "run")}
+    files = {"content": str(data / "content"), "style": str(data / "style")}
+    files |= dict.fromkeys(("encoder", "loss_network"), str(tmp_path / "timm.safetensors"))
+    trainer = run(read_recipe(shipped, small | files))
+    model = weights.read_model(trainer.folder / "adain-kuko6.safetensors")
+    assert model.architecture == "kuko6"
+    assert torch.equal(model.encoder.conv4_1.weight, encoder["features.19.weight"].half().float())
+    for key, value in trainer.model.state_dict().items():  # the last weights, no average
+        assert torch.equal(model.state_dict()[key], value.half().float())
+    # What the encoder says of a picture and what the loss network says of it are the same, where no border reaches.
+    image = picture(160, 160)
+    inside = (..., slice(7, -7), slice(7, -7))
+    torch.testing.assert_close(trainer.loss_network(image)[-1][inside], trainer.model.encode(image)[0][inside], atol=1e-3, rtol=1e-3)
+
+
+def test_weights_by_name_come_from_the_catalogue(tmp_path, monkeypatch):
+    monkeypatch.setenv("ADAIN_MODELS", str(tmp_path))
+    (tmp_path / "any name").write_bytes(b"weights")
+    entry = f'[mine]\n[[mine.files]]\npath = "a.safetensors"\nbytes = 7\nsha256 = "{hashlib.sha256(b"weights").hexdigest()}"\n'
+    (tmp_path / "catalog.toml").write_text(entry)
+    assert train.weights_path("mine") == tmp_path / "any name"
+    assert train.weights_path("no such thing") == Path("no such thing")
+
+
 def test_more_steps_may_be_asked_for_later(recipe):
     run(recipe(steps=2, save_every=1))
     assert run(recipe(steps=3), resume=True).step == 3
@@ -267,7 +304,8 @@ def test_runs_that_cannot_be_resumed(recipe, tmp_path):
         ({"loss_network": ""}, "no loss_network.*--loss-network"),
         ({"content": "nowhere"}, "no images below nowhere"),
         ({"loss_network": "nothing"}, "no loss network at nothing"),
-        ({"architecture": "vgg19"}, "no encoder at ''.*--encoder"),
+        ({"architecture": "vgg19"}, "no encoder at ''.*--encoder vgg-normalised"),
+        ({"architecture": "kuko6"}, "no encoder at ''.*--encoder vgg19-torchvision"),
     ],
 )
 def test_settings_that_name_nothing(recipe, settings, words):
@@ -290,7 +328,7 @@ def test_a_run_does_not_start_from_another_architecture(recipe, tmp_path):
 
 
 def test_an_encoder_of_another_layout(recipe, data):
-    with pytest.raises(RecipeError, match="not VGG-19 in the vgg_normalised layout"):
+    with pytest.raises(RecipeError, match="not VGG-19 in the layout of vgg-normalised"):
         Trainer(recipe(architecture="vgg19", encoder=str(data / "vgg.safetensors")), False)
 
 

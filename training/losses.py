@@ -3,39 +3,40 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ..adain.affine import affine
-from ..adain.architectures.vgg19 import ENCODER, WIDTHS
+from ..adain.architectures import kuko6
+from ..adain.architectures.vgg19 import ENCODER, NAOTO_ENCODER, WIDTHS, renamed
 from ..adain.errors import ModelError
 from ..adain.moments import Statistics, channel_moments
+from ..weights.foreign import read_tensors
 
 
 class LossNetwork(nn.Module):
     """VGG-19 to relu4_1, frozen: RGB [B, 3, H, W] in 0..1 to the features at relu1_1, relu2_1, relu3_1 and relu4_1.
 
-    Read from a safetensors file with `conv1_1.weight` .. `conv4_1.bias` whose first layer takes RGB in 0..1 and whose
-    channels have a mean activation of about 1, so that the four levels weigh alike. Borders are zero-padded: the few
-    pixels they change do not matter to a loss, and reflecting them can cost more than the convolutions.
+    Read from a file of VGG-19 as `vgg_normalised.pth` or torchvision names its layers, or with `conv1_1.weight` ..
+    `conv4_1.bias` and a first layer that takes RGB in 0..1. Channels with a mean activation of about 1, as in
+    `vgg_normalised.pth`, let the four levels weigh alike. Borders are zero-padded: the few pixels they change do not
+    matter to a loss, and reflecting them can cost more than the convolutions.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         super().__init__()
         if not Path(path).is_file():
-            raise ModelError(f"There is no loss network at {path}. Give a safetensors file of VGG-19 with --loss-network.")
+            raise ModelError(f"There is no loss network at {path}. Give a file of VGG-19 with --loss-network, such as vgg-normalised.")
         for name in ENCODER:
             if name != "pool":
                 self.add_module(name, nn.Conv2d(*WIDTHS[name], 3, padding=1))
         try:
-            self.load_state_dict(load_file(path))
-        except (SafetensorError, RuntimeError) as error:
+            self.load_state_dict(_layers(read_tensors(Path(path))))
+        except (ModelError, KeyError, RuntimeError) as error:
             detail = " ".join(str(error).split())
             raise ModelError(f"{path} is not a loss network, VGG-19 from conv1_1 to conv4_1: {detail}.") from error
         self.requires_grad_(False).eval()
@@ -51,6 +52,23 @@ class LossNetwork(nn.Module):
             if name.endswith("_1"):
                 features.append(x)
         return features
+
+
+def _layers(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The layers under VGG's own names, with what a published file expects of its input folded into the first."""
+    if "features.0.weight" in state:
+        layers = renamed(state, kuko6.SOURCE_ENCODER, "features.")
+        mean, std = torch.tensor(kuko6.IMAGENET_MEAN), torch.tensor(kuko6.IMAGENET_STD)
+        matrix, offset = torch.diag(1 / std), -mean / std
+    elif "0.weight" in state:
+        layers = renamed(state, NAOTO_ENCODER)
+        matrix, offset = layers.pop("rgb.weight")[:, :, 0, 0], layers.pop("rgb.bias")
+    else:
+        return dict(state)
+    first = layers["conv1_1.weight"]
+    layers["conv1_1.weight"] = torch.einsum("ochw,ci->oihw", first, matrix)
+    layers["conv1_1.bias"] = layers["conv1_1.bias"] + torch.einsum("ochw,c->o", first, offset)
+    return layers
 
 
 def adain_target(content: Tensor, style: Statistics) -> Tensor:

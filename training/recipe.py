@@ -17,7 +17,7 @@ else:
     import tomli as tomllib
 
 
-_CHOICES = {"architecture": ("lite", "vgg19"), "precision": ("no", "fp16", "bf16"), "device": ("auto", "cpu")}
+_CHOICES = {"architecture": ("lite", "vgg19", "kuko6"), "precision": ("no", "fp16", "bf16"), "device": ("auto", "cpu")}
 
 
 class RecipeError(AdaINError):
@@ -30,11 +30,15 @@ class Recipe:
 
     content: str = field(default="", metadata={"help": "folder of photographs, walked recursively"})
     style: str = field(default="", metadata={"help": "folder of artworks, walked recursively"})
-    loss_network: str = field(default="", metadata={"help": "safetensors file of VGG-19 to relu4_1, unit-mean channels"})
+    loss_network: str = field(
+        default="", metadata={"help": "VGG-19 for the losses: a file, or an id of `adain models` such as vgg-normalised"}
+    )
     out: str = field(default="runs/lite", metadata={"help": "folder for checkpoints, previews and the exported model"})
 
-    architecture: str = field(default="lite", metadata={"help": "lite (encoder and decoder) or vgg19 (decoder only)"})
-    encoder: str = field(default="", metadata={"help": "frozen encoder for vgg19, safetensors in the vgg_normalised layout"})
+    architecture: str = field(default="lite", metadata={"help": "lite (encoder and decoder), vgg19 or kuko6 (decoder only)"})
+    encoder: str = field(
+        default="", metadata={"help": "frozen VGG-19 for a decoder, file or id: vgg-normalised for vgg19, vgg19-torchvision for kuko6"}
+    )
     start: str = field(default="", metadata={"help": "model file whose weights the run starts from (default: fresh weights)"})
 
     steps: int = field(default=20_000, metadata={"help": "optimizer steps"})

@@ -5,7 +5,8 @@
     accelerate launch training/train.py ...                         several GPUs or machines
     adain-train --recipe ... --resume                               go on after a stop
 
-`lite` is trained end to end; `vgg19` keeps its encoder (--encoder) and trains the decoder.
+`lite` is trained end to end; `vgg19` and `kuko6` keep their encoder (--encoder) and train the decoder. The encoder and
+the loss network are files or ids of `adain models`, downloaded on first use; docs/training.md tells more.
 """
 
 from __future__ import annotations
@@ -29,21 +30,23 @@ if not __package__:  # run as a file: the relative imports below need the instal
 import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from ..adain.architectures.kuko6 import SOURCE_ENCODER, Kuko6
 from ..adain.architectures.lite import Lite
-from ..adain.architectures.vgg19 import VGG19, load_naoto_encoder
+from ..adain.architectures.vgg19 import NAOTO_ENCODER, VGG19, renamed
 from ..adain.errors import AdaINError
 from ..adain.model import StyleTransferModel
 from ..adain.moments import Statistics
 from ..adain.transfer import render
 from ..weights import read_model, save_model
+from ..weights.catalog import find_entry
+from ..weights.foreign import read_tensors
+from ..weights.hub import get
 from . import checkpoint
 from .data import Crops, find_images, to_float
 from .losses import LossNetwork, content_loss, range_loss, style_loss, variation_loss
@@ -52,6 +55,12 @@ from .recipe import Recipe, RecipeError, add_options, read_recipe
 from .targets import Targets
 
 _logger = logging.getLogger(__name__)
+
+_VGG = {
+    "vgg19": (VGG19, "vgg-normalised", NAOTO_ENCODER, ""),
+    "kuko6": (Kuko6, "vgg19-torchvision", SOURCE_ENCODER, "features."),
+}
+"""Architecture with a frozen encoder -> its class, the catalogue's encoder for it, and how that one names its layers."""
 
 
 class Trainer:
@@ -74,7 +83,7 @@ class Trainer:
         self.renderer, self.optimizer = self.accelerator.prepare(Renderer(model), optimizer)
         self.model = model
 
-        loss_network = LossNetwork(recipe.loss_network).to(self.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        loss_network = LossNetwork(weights_path(recipe.loss_network)).to(self.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         loss_dtype = torch.float32 if recipe.precision == "no" else torch.bfloat16
         self.loss_network = loss_network.to(loss_dtype)
         self.targets = Targets(self.loss_network, keep=recipe.variants > 0)
@@ -85,7 +94,7 @@ class Trainer:
         if self.step >= recipe.steps:
             raise RecipeError(f"The run in {self.folder} has reached its {recipe.steps} steps. Give more with --steps.")
         self.folder.mkdir(parents=True, exist_ok=True)
-        contents, styles = self._loader(recipe.content, "content"), self._loader(recipe.style, "style")
+        contents, styles = self.loader(recipe.content, "content"), self.loader(recipe.style, "style")
         writer = SummaryWriter(self.folder / "tensorboard") if main else None
         bar = tqdm(total=recipe.steps, initial=self.step, unit="step", disable=None if main else True)
         started, first = time.perf_counter(), self.step
@@ -157,7 +166,7 @@ class Trainer:
         _logger.info("exported %s after %d steps", path, self.step)
         return path
 
-    def _loader(self, folder: str, kind: str) -> Any:  # accelerate wraps the loader in a type of its own
+    def loader(self, folder: str, kind: str) -> Any:  # accelerate wraps the loader in a type of its own
         recipe = self.recipe
         crops = Crops(
             find_images(folder),
@@ -204,7 +213,7 @@ class Renderer(nn.Module):
 
 
 def build_model(recipe: Recipe) -> StyleTransferModel:
-    """A model with the weights that the run starts from; for vgg19 the encoder is read and frozen."""
+    """A model with the weights that the run starts from; the encoder of a VGG-19 model is read and frozen."""
     model = fresh_model(recipe)
     if recipe.start:
         other = read_model(recipe.start)
@@ -217,16 +226,24 @@ def build_model(recipe: Recipe) -> StyleTransferModel:
 def fresh_model(recipe: Recipe) -> StyleTransferModel:
     if recipe.architecture == "lite":
         return Lite()
-    if not Path(recipe.encoder).is_file():
-        raise RecipeError(f"There is no encoder at {recipe.encoder!r}. Training a vgg19 decoder needs --encoder FILE.")
-    model = VGG19()
+    path = weights_path(recipe.encoder)
+    build, published, layers, prefix = _VGG[recipe.architecture]
+    model = build()
+    if not path.is_file():
+        raise RecipeError(f"There is no encoder at {recipe.encoder!r}. A {recipe.architecture} decoder needs one: --encoder {published}.")
     try:
-        load_naoto_encoder(model, load_file(recipe.encoder))
-    except (SafetensorError, KeyError, RuntimeError) as error:
+        model.encoder.load_state_dict(renamed(read_tensors(path), layers, prefix))
+    except (KeyError, RuntimeError) as error:
         detail = " ".join(str(error).split())
-        raise RecipeError(f"The encoder {recipe.encoder} is not VGG-19 in the vgg_normalised layout: {detail}.") from error
+        raise RecipeError(f"The encoder {path} is not VGG-19 in the layout of {published}: {detail}.") from error
     model.encoder.requires_grad_(False)
     return model
+
+
+def weights_path(name: str) -> Path:
+    """The file `name`, or that of the catalogue entry with this id, which is downloaded if it is not there yet."""
+    path = Path(name)
+    return get(name) if name and not path.exists() and find_entry(name) else path
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -124,8 +124,3 @@ def renamed(state: Mapping[str, Tensor], names: Mapping[int, str], prefix: str =
     Raises KeyError for a layer that `state` lacks; layers that `names` does not list are left out.
     """
     return {f"{name}.{kind}": state[f"{prefix}{index}.{kind}"] for index, name in names.items() for kind in ("weight", "bias")}
-
-
-def load_naoto_encoder(model: VGG19, state: Mapping[str, Tensor]) -> None:
-    """Give `model` the encoder of the published `vgg_normalised` layout; layers after relu4_1 are ignored."""
-    model.encoder.load_state_dict(renamed(state, NAOTO_ENCODER))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+import tempfile
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, get_args
 
@@ -17,7 +19,7 @@ from ..weights import presets
 from . import cli_models
 from .color import ColorMode
 from .errors import AdaINError, ImageError, StyleError
-from .images import EXTENSIONS, read_mask, read_picture, resize, write_picture
+from .images import EXTENSIONS, at_short_side, read_mask, read_picture, resize, write_picture
 from .model import StyleTransferModel
 from .sheet import contact_sheet
 from .style import Style, normalized_weights
@@ -40,6 +42,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _complain(str(error))
     except KeyboardInterrupt:
         _complain("stopped")
+    except Exception as error:
+        if options.debug:
+            raise
+        text = " ".join(str(error).split())
+        _complain(f"this failed in an unforeseen way ({type(error).__name__}: {text}). Run it with --debug to see where.")
     return 1
 
 
@@ -53,9 +60,11 @@ def _complain(sentence: str) -> None:
 def _stylize(options: argparse.Namespace) -> int:
     contents = _find_images(options.content)
     output = Path(options.output)
-    into_file = output.suffix.lower() in EXTENSIONS and not output.is_dir()
+    into_file = _names_a_file(options.output)
     if into_file and len(contents) * (len(options.style) if options.pairs else 1) > 1:
         raise ImageError(f"{output} is one file, but there are {len(contents)} pictures to make. Give a folder with -o.")
+    if options.pairs and options.weights:
+        raise StyleError("--weights blends styles into one, --pairs keeps them apart. Leave one of them out.")
     # Everything that can be wrong with the request is found out before the first picture is painted.
     mask = read_mask(options.mask) if options.mask else None
     model = _load_model(options)
@@ -92,6 +101,8 @@ def _stylize(options: argparse.Namespace) -> int:
 def _demo(options: argparse.Namespace) -> int:
     model = _load_model(options)
     output = Path(options.output)
+    _check_extension(output, EXTENSIONS)
+    _make_folder(output.parent)
     contents = [read_picture(path).rgb for path in sorted(_SAMPLES.glob("*.jpg"))]
     styles = [presets.load_preset(model, name) for name in _DEMO_PRESETS]
     rows = []
@@ -109,8 +120,9 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def _style_save(options: argparse.Namespace) -> int:
-    model = _load_model(options)
     output = Path(options.output)
+    _check_extension(output, {".safetensors"})
+    model = _load_model(options)
     mask = read_mask(options.mask) if options.mask else None
     style = model.encode_style(read_picture(options.image).rgb, mask, options.style_size, Path(options.image).stem)
     _make_folder(output.parent)
@@ -174,10 +186,8 @@ def _batches(paths: Sequence[Path], size: int, batch: int) -> Iterator[list[_Loa
 def _load(path: Path, size: int) -> _Loaded:
     picture = read_picture(path)
     rgb, alpha = picture.rgb, picture.alpha
-    if size:
-        scale = size / min(rgb.shape[-2:])
-        target = (max(1, round(rgb.shape[-2] * scale)), max(1, round(rgb.shape[-1] * scale)))
-        rgb, alpha = resize(rgb, target), None if alpha is None else resize(alpha, target)
+    target = at_short_side(rgb.shape[-2:], size)
+    rgb, alpha = resize(rgb, target), None if alpha is None else resize(alpha, target)
     return _Loaded(path, rgb, alpha)
 
 
@@ -214,11 +224,28 @@ def _load_model(options: argparse.Namespace) -> StyleTransferModel:
         raise AdaINError(f"The device {options.device!r} cannot be used ({str(error).splitlines()[0]}). Try --device cpu.") from error
 
 
+def _names_a_file(output: str) -> bool:
+    """Whether OUT is an image file rather than a folder. Raises ImageError for a file of another kind."""
+    path = Path(output)
+    if not path.suffix or path.is_dir() or output.endswith(("/", os.sep)):
+        return False
+    _check_extension(path, EXTENSIONS, " For a folder of that name, put a / at its end.")
+    return True
+
+
+def _check_extension(output: Path, known: Collection[str], otherwise: str = "") -> None:
+    if output.suffix.lower() not in known:
+        raise ImageError(f"{output} does not end with {' or '.join(sorted(known))}. Choose another name with -o.{otherwise}")
+
+
 def _make_folder(folder: Path) -> None:
+    """Make `folder`, and see that files can be written there before work is spent on them."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
     except OSError as error:
-        raise ImageError(f"The output folder {folder} cannot be made ({error.strerror}). Choose another with -o.") from error
+        raise ImageError(f"The output folder {folder} cannot be made or written ({error.strerror}). Choose another with -o.") from error
 
 
 # Options

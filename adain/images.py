@@ -20,6 +20,9 @@ from .files import replacing
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"})
 """File names taken for images when a folder is walked, and the formats that are written."""
 
+MAX_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 2**27)
+"""Larger files are taken for decompression bombs; Pillow's own limit, 179 million pixels."""
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -43,7 +46,7 @@ def read_picture(path: str | os.PathLike[str]) -> Picture:
         raise ImageError(f"{path} is empty. Save or download it again.")
     try:
         with warnings.catch_warnings():
-            # Pillow warns from half the size on that it refuses: 2 * Image.MAX_IMAGE_PIXELS, 179 million pixels.
+            # Pillow warns from half of MAX_PIXELS on, and refuses what exceeds it.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(path) as image:
                 return _picture(ImageOps.exif_transpose(image))
@@ -58,6 +61,8 @@ def read_picture(path: str | os.PathLike[str]) -> Picture:
 def _picture(image: Image.Image) -> Picture:
     if image.mode.startswith("I") or image.mode == "F":
         values = np.asarray(image, dtype=np.float32)
+        if not np.isfinite(values).all():
+            raise ValueError("it holds NaN or infinite values")
         # 16-bit files give 0..65535; float images are taken as 0..1 unless they exceed it.
         peak = 65535 if image.mode.startswith("I") else max(1.0, float(values.max(initial=0)))
         grey = torch.from_numpy(np.clip(values / peak, 0, 1))[None, None]
@@ -102,6 +107,23 @@ def write_picture(path: str | os.PathLike[str], rgb: Tensor, alpha: Tensor | Non
     except (OSError, ValueError) as error:  # ValueError: a picture that the format cannot hold
         reason = getattr(error, "strerror", None) or error
         raise ImageError(f"{path} cannot be written ({reason}). Choose another folder or format with -o.") from error
+
+
+def at_short_side(size: torch.Size, short_side: int) -> tuple[int, int]:
+    """(height, width) of a picture of `size` scaled to `short_side` pixels, or `size` itself if that is 0.
+
+    Raises ImageError if that is more than any picture may have that is read.
+    """
+    if not short_side:
+        return size[0], size[1]
+    scale = short_side / min(size)
+    height, width = max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+    if height * width > MAX_PIXELS:
+        raise ImageError(
+            f"A picture of {size[1]} x {size[0]} scaled to a short side of {short_side} would be {width} x {height}, more than "
+            f"{MAX_PIXELS // 10**6} million pixels. Give a smaller size."
+        )
+    return height, width
 
 
 def resize(x: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:

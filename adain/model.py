@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from .affine import Affine, RegionalAffine
 from .errors import ImageError
-from .images import check_image, check_mask, resize
+from .images import at_short_side, check_image, check_mask, resize
 from .moments import Moments, Statistics, channel_moments, color_moments
 from .style import Style
 
@@ -103,9 +103,7 @@ class StyleTransferModel(nn.Module):
                 raise ImageError("The style mask is zero everywhere, so no style is left. Paint the part to use in white.")
         if size < 0:
             raise ImageError(f"The style size {size} is negative. Give the short side in pixels, or 0 for as it is.")
-        if size:
-            scale = size / min(image.shape[-2:])
-            image = resize(image, (max(1, round(image.shape[-2] * scale)), max(1, round(image.shape[-1] * scale))))
+        image = resize(image, at_short_side(image.shape[-2:], size))
         if mask is not None:
             mask = resize(mask.to(self.device), image.shape[-2:])
         singles = []

@@ -121,6 +121,16 @@ def test_blend_weights_mask_size_and_saved_style(pictures: Path) -> None:
         (["stylize", "photo.png", "--style", "art.png", "--model", "art.png", "-o", "o.png"], 1, "not a readable safetensors"),
         (["stylize", "photo.png", "--style", "art.png", "--device", "warp", "-o", "o.png"], 1, "device"),
         (["stylize", "photo.png", "--style", "art.png", "-o", "taken/o.png"], 1, "output folder"),
+        (["stylize", "photo.png", "--style", "art.png", "-o", "o.heic"], 1, "does not end with .bmp"),
+        (
+            ["stylize", "photo.png", "--style", "art.png", "--style", "cut.png", "--pairs", "--weights", "1,2", "-o", "o"],
+            1,
+            "--pairs keeps",
+        ),
+        (["stylize", "photo.png", "--style", "art.png", "--size", "9999999", "-o", "o.png"], 1, "million pixels"),
+        (["stylize", "photo.png", "--style", "art.png", "--style-size", "9999999", "-o", "o.png"], 1, "million pixels"),
+        (["demo", "-o", "taken/sheet.png"], 1, "output folder"),
+        (["style", "save", "art.png", "-o", "o.png"], 1, "does not end with .safetensors"),
         (["stylize", "photo.png", "cut.png", "--style", "art.png", "-o", "o.png"], 1, "one file"),
         (["style", "show", "art.png"], 1, "not a readable safetensors"),
         (["models", "get", "no-such-model"], 1, "no model 'no-such-model' in the catalogue"),
@@ -141,6 +151,23 @@ def test_mistakes_get_a_sentence_and_leave_nothing(
         assert stopped.code == code
     assert sentence in " ".join(capsys.readouterr().err.split())
     assert sorted(pictures.rglob("*")) == before
+
+
+def test_a_defect_of_ours_gets_a_sentence_too(pictures: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("unable to find an engine\nto execute this computation")
+
+    monkeypatch.setattr(cli, "stylize", broken)
+    arguments = ["stylize", str(pictures / "photo.png"), "--style", str(pictures / "art.png"), "-o", str(pictures / "o.png")]
+    assert cli.main(arguments) == 1
+    assert "RuntimeError: unable to find an engine to execute" in capsys.readouterr().err
+    with pytest.raises(RuntimeError):
+        cli.main([*arguments, "--debug"])
+
+
+def test_a_name_that_ends_with_a_slash_is_a_folder(pictures: Path) -> None:
+    assert cli.main(["stylize", str(pictures / "photo.png"), "--style", str(pictures / "art.png"), "-o", f"{pictures}/v1.2/"]) == 0
+    assert (pictures / "v1.2" / "photo__art.png").is_file()
 
 
 def test_debug_shows_the_traceback(pictures: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from adain_style_transfer.adain import AdaINError, ImageError, read_mask, read_picture, write_picture
 from adain_style_transfer.adain.files import replacing
-from adain_style_transfer.adain.images import resize, to_pil
+from adain_style_transfer.adain.images import at_short_side, resize, to_pil
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -121,6 +121,13 @@ def test_float_tiff(tmp_path):
     values = np.array([[0, 0.25, 1]], np.float32)
     np.testing.assert_allclose(to_array(read(Image.fromarray(values), tmp_path / "a.tif").rgb)[..., 0], values, atol=1e-6)
     np.testing.assert_allclose(to_array(read(Image.fromarray(values * 200), tmp_path / "b.tif").rgb)[..., 0], values, atol=1e-6)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_float_tiff_with_values_that_are_no_numbers(tmp_path, value):
+    Image.fromarray(np.array([[0, value, 1]], np.float32)).save(tmp_path / "a.tif")
+    with fails(tmp_path / "a.tif", "NaN or infinite"):
+        read_picture(tmp_path / "a.tif")
 
 
 def test_cmyk_jpeg(tmp_path):
@@ -324,6 +331,18 @@ def test_resize_has_the_size_and_stays_in_range(height, width, new_height, new_w
     for x in (picture(height, width).round(), picture(height, width)[:, :1].round()):
         got = resize(x, (new_height, new_width))
         assert got.shape[-2:] == (new_height, new_width) and got.min() >= 0 and got.max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("size", "short_side", "expected"), [((40, 56), 0, (40, 56)), ((40, 56), 20, (20, 28)), ((7000, 3), 1, (2333, 1)), ((1, 1), 9, (9, 9))]
+)
+def test_size_at_a_short_side(size, short_side, expected):
+    assert at_short_side(torch.Size(size), short_side) == expected
+
+
+def test_sizes_that_no_picture_may_have():
+    with pytest.raises(ImageError, match="7000 x 3 .* 119.* x 512, more than 178 million"):
+        at_short_side(torch.Size((3, 7000)), 512)
 
 
 def test_resize_keeps_flat_colors():

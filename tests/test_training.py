@@ -30,6 +30,7 @@ from adain_style_transfer.adain.images import read_picture
 from adain_style_transfer.training import checkpoint, train
 from adain_style_transfer.training.recipe import Recipe, RecipeError, read_recipe
 from adain_style_transfer.training.train import Trainer
+from adain_style_transfer.training.transposed import start_from_encoder
 from samples import loss_network_file, picture, small_lite, vgg19
 
 ROOT = os.path.dirname(str(adain_style_transfer.__file__))
@@ -311,6 +312,17 @@ def test_runs_that_cannot_be_resumed(recipe, tmp_path):
 def test_settings_that_name_nothing(recipe, settings, words):
     with pytest.raises(AdaINError, match=words):
         run(recipe(**settings))
+
+
+def test_a_decoder_starts_from_its_encoder():
+    model = vgg19(seed=3)
+    start_from_encoder(model)
+    for name in ("conv4_1", "conv2_1", "conv1_1"):  # proportional to the transpose
+        given = model.encoder.get_submodule(name).weight.transpose(0, 1).flip(2, 3)
+        ratio = model.decoder.get_submodule(name).weight / given
+        assert ratio.std() < 1e-3 * ratio.mean()
+    painted = model.decode(torch.empty(0), model.encode(picture(64, 64)), [])
+    assert 0.1 < painted.mean() < 0.9 and 0.05 < painted.std() < 0.6  # random weights would give next to nothing
 
 
 def test_a_run_starts_from_the_weights_of_a_model(recipe, tmp_path):

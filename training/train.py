@@ -53,6 +53,7 @@ from .losses import LossNetwork, content_loss, range_loss, style_loss, variation
 from .preview import write_preview
 from .recipe import Recipe, RecipeError, add_options, read_recipe
 from .targets import Targets
+from .transposed import start_from_encoder
 
 _logger = logging.getLogger(__name__)
 
@@ -237,6 +238,7 @@ def fresh_model(recipe: Recipe) -> StyleTransferModel:
         detail = " ".join(str(error).split())
         raise RecipeError(f"The encoder {path} is not VGG-19 in the layout of {published}: {detail}.") from error
     model.encoder.requires_grad_(False)
+    start_from_encoder(model)
     return model
 
 

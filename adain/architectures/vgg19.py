@@ -7,7 +7,8 @@ PyTorch weights (naoto0804/pytorch-AdaIN). Its blocks are shared by the other ne
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 import torch.nn.functional as F
@@ -72,13 +73,18 @@ class Encoder(nn.Module):
                 self.add_module(name, _conv(*WIDTHS[name], padding_mode))
 
     def forward(self, image: Tensor) -> Tensor:
+        ((_, features),) = deque(self.layers(image), maxlen=1)
+        return features
+
+    def layers(self, image: Tensor) -> Iterator[tuple[str, Tensor]]:
+        """The name and the activation of each layer in turn, down to ("conv4_1", relu4_1)."""
         x = image if self.rgb is None else self.rgb(image)
         for name in ENCODER:
             if name == "pool":
                 x = F.max_pool2d(x, 2, ceil_mode=self.ceil_mode)
             else:
                 x = F.relu(self.get_submodule(name)(x))
-        return x
+            yield name, x
 
 
 class Decoder(nn.Module):

@@ -139,13 +139,13 @@ class TestMotion:
         clip = film(smooth(100, 150), 64)
         noise = torch.rand(3, 64, 96, generator=torch.Generator().manual_seed(0))
         assert clip.flicker(lambda frame: frame) == 1
-        assert clip.flicker(lambda frame: 0 * frame + 0.5) < 1e-4
+        assert clip.flicker(lambda frame: 0 * frame + 0.5) < 0.01
         # Stuck to the screen while the scene moves (the shower-door effect).
         assert clip.flicker(lambda frame: 0.9 * frame + 0.1 * noise) > 2
 
     def test_a_flat_clip_is_no_division_by_zero(self):
         clip = film(torch.full((1, 3, 32, 32), 0.4), 16, Camera(0, 0, 0.8), Camera(0.1, 0, 0.8))
-        assert clip.flicker(lambda frame: frame) < 1e-4
+        assert clip.flicker(lambda frame: frame) < 0.01
 
 
 @pytest.mark.usefixtures("small")

@@ -59,7 +59,7 @@ def stylize(
     if chunk < 0:
         raise ImageError(f"The chunk is {chunk} frames. Give how many to process together, or 0 to have it chosen.")
     regions = [Region(style)] if isinstance(style, Style) else list(style)
-    count = _check(model, content, regions, strength, color)
+    count = check_request(model, content, regions, strength, color)
     weights = region_weights(regions, mask, content)
     styles = [region.style.to(model.device) for region in regions]
 
@@ -255,7 +255,7 @@ def _usable_mask(mask: Tensor, label: str, batch: int, size: torch.Size) -> Tens
     return mask
 
 
-def _check(model: StyleTransferModel, content: Tensor, regions: Sequence[Region], strength: float, color: str) -> int:
+def check_request(model: StyleTransferModel, content: Tensor, regions: Sequence[Region], strength: float, color: str) -> int:
     """The number of pictures that come out."""
     if not regions:
         raise StyleError("No style was given. Pass a Style or at least one Region.")

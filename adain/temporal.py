@@ -1,0 +1,410 @@
+"""Video without flicker: content moments smoothed over frames, and unchanged pixels kept from frame to frame.
+
+Per-frame AdaIN flickers because each frame is normalised by its own moments, which drift as things enter, leave and move, and
+because the network answers to noise and sub-pixel motion. So the moments of a frame are merged with those of its neighbours
+(moments of a union are arithmetic: `moments.merge`), never across a cut, and where the input did not change the previous
+painted frame shows through. Everything streams: memory depends on the look-ahead of `Stability`, not on the length of the clip,
+and a frame's result does not depend on how many are painted at once.
+"""
+
+from __future__ import annotations
+
+import bisect
+import math
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .color import ColorMode, apply_color_mode, luma
+from .errors import AdaINError, StyleError
+from .images import check_image
+from .model import StyleTransferModel
+from .moments import Moments, Statistics, color_moments, merge
+from .style import Region
+from .transfer import check_request, measure, paint, region_weights, render
+
+Content = Sequence[Sequence[Moments]]
+"""For each region, moments at every level."""
+
+_CUT = 0.08
+"""Least RMS change of the tile means at a cut, in units of the range 0..1."""
+
+_CUT_RATIO = 3
+"""At a cut they change this much more than just before and after it; motion and fades go on for several frames."""
+
+_TILES = 8
+"""Cuts are found on the means of 8 x 8 tiles: the picture's first moments, kept apart by place."""
+
+_SAME = 0.025
+"""RMS difference in colour (0..1) at which the previous picture's share falls to 37 %: above coding noise, below visible change."""
+
+_JUMP = 0.1
+"""A change of strength or of a style's mean colour from one frame to the next that counts as wanted, not to be held back."""
+
+
+@dataclass(frozen=True)
+class Stability:
+    """How frames are held together. `Stability(0, 0)` is per-frame AdaIN, exactly what `stylize` gives."""
+
+    radius: int = 8
+    """Content moments are averaged over this many frames on either side, weighted by a raised cosine."""
+    hold: float = 0.6
+    """0..1 (excluded): the previous painted frame's share where the input did not change."""
+    flow: bool = False
+    """Follow motion by dense optical flow (OpenCV's DIS); without it only pixels that stand still are held."""
+
+    def __post_init__(self) -> None:
+        if self.radius < 0:
+            raise StyleError(f"The radius is {self.radius} frames. Give 0 (each frame by itself) or more.")
+        if not 0 <= self.hold < 1:
+            raise StyleError(f"The hold is {self.hold}. It must be at least 0 and below 1: at 1 nothing would ever change.")
+
+    @property
+    def look_ahead(self) -> int:
+        """How many frames after one must be read before it is painted: one to tell a cut, `radius` each for colours and features."""
+        return 2 * self.radius + 1 if self.radius or self.hold else 0
+
+    @property
+    def warmup(self) -> int:
+        """From how many frames before it a frame is determined to within half an 8-bit step."""
+        return 2 * self.radius + 1 + (math.ceil(math.log(1 / 512) / math.log(self.hold)) if self.hold else 0)
+
+
+@dataclass(frozen=True)
+class Task:
+    """A frame and how it is to be painted."""
+
+    image: Tensor
+    """[1, 3, H, W], float in 0..1 or uint8."""
+    index: int
+    regions: Sequence[Region]
+    """Styles of one row each."""
+    strength: float = 1.0
+    mask: Tensor | None = None
+    """[1, 1, h, w] in 0..1; see `stylize`."""
+
+
+@dataclass(frozen=True)
+class Shots:
+    """Content moments shared by all frames between two cuts."""
+
+    starts: tuple[int, ...]
+    """Index of the first frame of each shot."""
+    contents: tuple[Content, ...]
+
+    def of(self, index: int) -> Content:
+        """The moments of the shot that frame `index` belongs to."""
+        return self.contents[max(0, bisect.bisect_right(self.starts, index) - 1)]
+
+
+def paint_frames(
+    model: StyleTransferModel,
+    tasks: Iterable[Task],
+    stability: Stability,
+    *,
+    color: ColorMode = "style",
+    chunk: int = 1,
+    shots: Shots | None = None,
+) -> Iterator[Tensor]:
+    """Painted frames [1, 3, H, W] in 0..1, float32 or better on the model's device, in the order of `tasks`, all of one size.
+
+    At most `stability.look_ahead + chunk` frames are in memory, and `chunk` of them are painted together. `shots`, from
+    `measure_shots`, gives the moments to use instead of smoothed ones. Raises ImageError and StyleError as `stylize` does, and
+    AdaINError if flow is asked for without OpenCV.
+    """
+    hold = _Hold(stability)
+    stream = _begun(model, tasks, color, look_for_cuts=stability.look_ahead > 0)
+    if shots:
+        stream = (replace(work, content=shots.of(work.task.index)) for work in stream)
+    elif stability.radius:
+        stream = _smoothed((_with_colors(work) for work in stream), stability.radius)
+        stream = _smoothed(_with_features(model, stream, chunk), stability.radius, first=1 if model.color else 0)
+    for group in _groups(stream, chunk):
+        images, targets, weights, strength = _batch(group)
+        with torch.inference_mode():
+            if group[0].content is None:
+                painted = render(model, images, targets, weights, strength)
+            else:
+                painted = paint(model, images, _stacked([work.content for work in group if work.content]), targets, weights, strength)
+            covered = None if weights is None else weights.sum(1, keepdim=True)
+            painted = apply_color_mode(color, images, painted.clamp(0, 1), covered)
+        for i, work in enumerate(group):
+            image = images[i : i + 1]
+            with torch.inference_mode():
+                frame = hold(work, image, painted[i : i + 1])
+                if covered is not None:
+                    frame = torch.lerp(image, frame, covered[i : i + 1])
+                frame = frame.clamp(0, 1)
+            yield frame
+
+
+def measure_shots(model: StyleTransferModel, tasks: Callable[[], Iterable[Task]], *, chunk: int = 1) -> Shots:
+    """The content moments of each shot of a clip, merged over all its frames: a first reading for `paint_frames`.
+
+    `tasks` is called twice, to read the clip for its colours and for its features, which depend on the colours' map.
+    """
+    starts, colors = _merged(_with_colors(work) for work in _begun(model, tasks(), "style", look_for_cuts=True))
+    shots = Shots(starts, colors)
+    again = _begun(model, tasks(), "style", look_for_cuts=True)
+    known = (replace(work, content=shots.of(work.task.index)) for work in again)
+    _, features = _merged(_with_features(model, known, chunk), first=1 if model.color else 0)
+    return Shots(starts, features)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A task on its way through the stages."""
+
+    model: StyleTransferModel
+    task: Task
+    starts_shot: bool
+    targets: Sequence[Sequence[Statistics]]
+    content: Content | None = None
+
+    @property
+    def image(self) -> Tensor:
+        """As the network takes it; frames wait as they came, which may be a quarter of that."""
+        image = self.task.image.to(self.model.device)
+        if image.dtype == torch.uint8:
+            image = image.float() / 255
+        return (image if image.dtype == torch.float64 else image.float()).contiguous()
+
+    def weights(self, image: Tensor) -> Tensor | None:
+        weights = region_weights(self.task.regions, self.task.mask, image)
+        return None if weights is None else weights.to(image)
+
+
+def _begun(model: StyleTransferModel, tasks: Iterable[Task], color: str, look_for_cuts: bool) -> Iterator[_Work]:
+    """Checked tasks, with cuts found from the means of tiles: a change that stands out from those before and after it."""
+
+    def begin(task: Task) -> _Work:
+        image = task.image if task.image.is_floating_point() else task.image[..., :1, :1] / 255
+        check_image(image, "frame")
+        check_request(model, image, task.regions, task.strength, color)
+        styles = [region.style.to(model.device) for region in task.regions]
+        return _Work(model, task, False, [style.levels for style in styles])
+
+    if not look_for_cuts:
+        yield from map(begin, tasks)
+        return
+    waiting: _Work | None = None
+    tiles: Tensor | None = None
+    before = change = 0.0  # changes from the frame before to the waiting one, and the one before that
+    for task in tasks:
+        work = begin(task)
+        means = F.adaptive_avg_pool2d(work.task.image.float(), _TILES) / (1 if work.task.image.is_floating_point() else 255)
+        after = 0.0 if tiles is None else float((means - tiles).square().mean().sqrt())
+        if waiting is not None:
+            yield replace(waiting, starts_shot=change > max(_CUT, _CUT_RATIO * max(before, after)))
+        waiting, tiles, before, change = work, means, change, after
+    if waiting is not None:
+        yield replace(waiting, starts_shot=change > max(_CUT, _CUT_RATIO * before))
+
+
+def _with_colors(work: _Work) -> _Work:
+    """With the moments of level 0, if the model has it."""
+    if not work.model.color:
+        return replace(work, content=[[] for _ in work.task.regions])
+    image = work.image
+    weights = work.weights(image)
+    masks = [None] if weights is None else weights.split(1, 1)
+    return replace(work, content=[[color_moments(image, mask)] for mask in masks])
+
+
+def _with_features(model: StyleTransferModel, stream: Iterable[_Work], chunk: int) -> Iterator[_Work]:
+    """With the moments of the feature levels, seen through the map of the colours that `stream` brings."""
+    for group in _groups(stream, chunk):
+        colors = _stacked([work.content for work in group if work.content is not None])
+        images, targets, weights, strength = _batch(group)
+        with torch.inference_mode():
+            content = measure(
+                model,
+                images,
+                targets,
+                weights,
+                strength,
+                lambda level, own, c=colors: [r[0] for r in c] if model.color and level == 0 else own,
+            )
+        for i, work in enumerate(group):
+            yield replace(work, content=[[_row(moments, i) for moments in region] for region in content])
+
+
+def _smoothed(stream: Iterable[_Work], radius: int, first: int = 0) -> Iterator[_Work]:
+    """With moments from level `first` on merged over the frames around, those of other shots left out."""
+    window: deque[tuple[int, _Work]] = deque()
+    shot = 0
+    centre = 0  # position in the window of the next frame to give
+    for work in stream:
+        shot += work.starts_shot
+        window.append((shot, work))
+        if len(window) - centre > radius:
+            yield _centred(window, centre, radius, first)
+            centre += 1
+            if centre > radius:
+                window.popleft()
+                centre -= 1
+    while centre < len(window):
+        yield _centred(window, centre, radius, first)
+        centre += 1
+
+
+def _centred(window: Sequence[tuple[int, _Work]], centre: int, radius: int, first: int) -> _Work:
+    shot, work = window[centre]
+    near = [
+        (other.content, 0.5 + 0.5 * math.cos(math.pi * (i - centre) / (radius + 1)))
+        for i, (other_shot, other) in enumerate(window)
+        if other_shot == shot and abs(i - centre) <= radius and other.content is not None
+    ]
+    assert work.content is not None
+    contents, shares = [content for content, _ in near], [share for _, share in near]
+    smooth = [
+        [*region[:first], *(_merge([c[k][level] for c in contents], shares) for level in range(first, len(region)))]
+        for k, region in enumerate(work.content)
+    ]
+    return replace(work, content=smooth)
+
+
+def _merge(parts: Sequence[Moments], shares: Sequence[float]) -> Moments:
+    merged = merge([replace(part, weight=part.weight * share) for part, share in zip(parts, shares, strict=True)])
+    like = parts[0].mean
+    return Moments(merged.mean.to(like), merged.var.to(like), merged.weight.to(like))
+
+
+def _merged(stream: Iterable[_Work], first: int = 0) -> tuple[tuple[int, ...], tuple[Content, ...]]:
+    """The index at which each shot starts and its moments from level `first` on, merged frame by frame."""
+    starts: list[int] = []
+    contents: list[Content] = []
+    for work in stream:
+        assert work.content is not None
+        if work.starts_shot or not starts:
+            starts.append(work.task.index)
+            contents.append(work.content)
+            continue
+        contents[-1] = [
+            [*region[:first], *(merge(pair) for pair in zip(total[first:], region[first:], strict=True))]
+            for total, region in zip(contents[-1], work.content, strict=True)
+        ]
+    return tuple(starts), tuple(contents)
+
+
+def _groups(stream: Iterable[_Work], size: int) -> Iterator[list[_Work]]:
+    """Up to `size` works that can be painted together: of one strength, and all with masks or all without."""
+    group: list[_Work] = []
+    for work in stream:
+        if group and not (work.task.strength == group[0].task.strength and _masked(work) == _masked(group[0])):
+            yield group
+            group = []
+        group.append(work)
+        if len(group) == size:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def _masked(work: _Work) -> bool:
+    return work.task.mask is not None or any(region.mask is not None for region in work.task.regions)
+
+
+def _batch(group: Sequence[_Work]) -> tuple[Tensor, list[list[Statistics]], Tensor | None, float]:
+    """Images, targets, region weights and strength of a group, as the passes take them."""
+    images = [work.image for work in group]
+    weights = [work.weights(image) for work, image in zip(group, images, strict=True)]
+    given = [w for w in weights if w is not None]
+    targets = [
+        [Statistics(torch.cat([s.mean for s in level]), torch.cat([s.std for s in level])) for level in zip(*region, strict=True)]
+        for region in zip(*(work.targets for work in group), strict=True)
+    ]
+    return torch.cat(images), targets, torch.cat(given) if given else None, group[0].task.strength
+
+
+def _stacked(contents: Sequence[Content]) -> Content:
+    """Moments of single frames as those of a batch."""
+    return [
+        [
+            Moments(torch.cat([m.mean for m in parts]), torch.cat([m.var for m in parts]), torch.cat([m.weight for m in parts]))
+            for parts in zip(*regions, strict=True)
+        ]
+        for regions in zip(*contents, strict=True)
+    ]
+
+
+def _row(moments: Moments, i: int) -> Moments:
+    if len(moments.mean) == 1:
+        return moments
+    return Moments(moments.mean[i : i + 1], moments.var[i : i + 1], moments.weight[i : i + 1])
+
+
+class _Hold:
+    """Keeps of the previous painted frame what shows the same as this one."""
+
+    def __init__(self, stability: Stability) -> None:
+        self._share = stability.hold
+        self._flow = _flow_field() if stability.flow and stability.hold else None
+        self._before: tuple[Task, Tensor, Tensor] | None = None
+
+    def __call__(self, work: _Work, image: Tensor, painted: Tensor) -> Tensor:
+        """`painted` [1, 3, H, W], with what can be kept from before; `image` is what it was painted from."""
+        if not self._share:
+            return painted
+        if self._before is not None and not work.starts_shot and not _jumps(self._before[0], work.task):
+            _, old_image, old_painted = self._before
+            share = self._share
+            if self._flow is not None:
+                grid, inside = self._flow(image, old_image)
+                # Bicubic: repeated bilinear sampling would blur what is kept long.
+                old_image, old_painted = (
+                    F.grid_sample(old, grid, "bicubic", "border", align_corners=True).clamp(0, 1) for old in (old_image, old_painted)
+                )
+                share = share * inside
+            painted = torch.lerp(painted, old_painted, share * _sameness(image, old_image))
+        self._before = (work.task, image, painted)
+        return painted
+
+
+def _jumps(before: Task, after: Task) -> bool:
+    """Whether the style itself changes at once, or is off, so that nothing of the previous frame belongs into this one."""
+    if not after.strength or abs(after.strength - before.strength) > _JUMP or len(before.regions) != len(after.regions):
+        return True
+    pairs = zip(before.regions, after.regions, strict=True)
+    return any(float((a.style.levels[0].mean - b.style.levels[0].mean).abs().max()) > _JUMP for a, b in pairs if a.style is not b.style)
+
+
+def _sameness(image: Tensor, other: Tensor) -> Tensor:
+    """[B, 1, H, W], 1 where two pictures show the same, falling to 0 where they differ, judged on 4 x 4 blocks and their neighbours."""
+    difference = F.avg_pool2d((image - other).square().mean(1, keepdim=True), 4, ceil_mode=True, count_include_pad=False)
+    # The largest of the neighbours, so that nothing is kept along the edge of what moves.
+    difference = F.max_pool2d(difference, 3, stride=1, padding=1)
+    return F.interpolate(torch.exp(-difference / _SAME**2), size=image.shape[-2:], mode="bilinear")
+
+
+def _flow_field() -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """A function of (image, old image), both [1, 3, H, W], that gives where each pixel was: a grid for `grid_sample`, and [1, 1, H, W]
+    that is 1 where that is inside the picture."""
+    try:
+        import cv2
+    except ImportError as error:
+        raise AdaINError('Flow needs OpenCV, which is not installed. Run: pip install "adain-style-transfer[flow]"') from error
+    dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+
+    def grey(image: Tensor) -> Any:
+        return luma(image)[0, 0].mul(255).round().byte().cpu().numpy()
+
+    def field(image: Tensor, old: Tensor) -> tuple[Tensor, Tensor]:
+        height, width = image.shape[-2:]
+        if min(height, width) < 16:  # less than DIS's patches need
+            flow = image.new_zeros(height, width, 2)
+        else:
+            flow = torch.from_numpy(dis.calc(grey(image), grey(old), None)).to(image)
+        y = torch.arange(height, device=image.device)[:, None] + flow[..., 1]
+        x = torch.arange(width, device=image.device) + flow[..., 0]
+        inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
+        grid = torch.stack([2 * x / max(width - 1, 1) - 1, 2 * y / max(height - 1, 1) - 1], -1)
+        return grid[None], inside[None, None].to(image)
+
+    return field

@@ -1,0 +1,231 @@
+from __future__ import annotations
+
+import sys
+from itertools import pairwise
+
+import pytest
+import torch
+from adain_style_transfer.adain import AdaINError, Region, StyleError, stylize
+from adain_style_transfer.adain.moments import color_moments
+from adain_style_transfer.adain.temporal import Stability, Task, _begun, _smoothed, _with_colors, measure_shots, paint_frames
+from samples import picture, soft_mask
+
+STILL = Stability(0, 0)
+
+
+@pytest.fixture(scope="module")
+def style(lite):
+    return lite.encode_style(picture(40, 32, seed=100))
+
+
+def pan(count, seed=0, height=24, width=40, step=2):
+    """Frames [1, 3, H, W] of a window that moves over a picture."""
+    wide = torch.nn.functional.interpolate(picture(16, 60, seed), scale_factor=2, mode="bicubic").clamp(0, 1)
+    return [wide[..., :height, step * i : step * i + width].contiguous() for i in range(count)]
+
+
+def tasks(frames, style, first=0, **settings):
+    return [Task(frame, first + i, [Region(style)], **settings) for i, frame in enumerate(frames)]
+
+
+def painted(model, work, stability, **settings):
+    return list(paint_frames(model, work, stability, **settings))
+
+
+def same(a, b):
+    return len(a) == len(b) and all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+@pytest.mark.parametrize("color", ["style", "keep", "match"])
+@pytest.mark.parametrize("masked", [False, True])
+def test_without_stability_frames_are_those_of_stylize(lite, style, color, masked):
+    mask = soft_mask(24, 40) if masked else None
+    out = painted(lite, tasks(pan(3), style, mask=mask, strength=0.7), STILL, color=color)
+    expected = [stylize(lite, frame, style, strength=0.7, mask=mask, color=color) for frame in pan(3)]
+    assert same(out, expected)
+
+
+@pytest.mark.parametrize("stability", [STILL, Stability(2, 0), Stability(3, 0.7)])
+def test_frames_do_not_depend_on_how_many_are_painted_at_once(lite64, stability):
+    style = lite64.encode_style(picture(40, 32, seed=100).double())
+    frames = [frame.double() for frame in pan(9)]
+    alone = painted(lite64, tasks(frames, style), stability)
+    for chunk in (2, 4, 20):
+        together = painted(lite64, tasks(frames, style), stability, chunk=chunk)
+        assert all((a - b).abs().max() < 1e-9 for a, b in zip(alone, together, strict=True))
+
+
+def test_eight_bit_frames_are_those_divided_by_255(lite, style):
+    eight = [(frame * 255).round().byte() for frame in pan(4)]
+    assert same(
+        painted(lite, tasks(eight, style), Stability(1)), painted(lite, tasks([e.float() / 255 for e in eight], style), Stability(1))
+    )
+
+
+def test_smoothed_moments_are_those_of_the_weighted_union_of_frames(lite, style):
+    frames = pan(5, step=5)
+    stream = _smoothed((_with_colors(work) for work in _begun(lite, tasks(frames, style), "style", True)), radius=1)
+    middle = [work.content[0][0] for work in stream][2]
+    weights = torch.cat([torch.full((1, 1, 24, 40), share) for share in (0.5, 1, 0.5)], -1)
+    expected = color_moments(torch.cat(frames[1:4], -1).double(), weights.double())
+    assert torch.allclose(middle.mean.double(), expected.mean, atol=1e-6)
+    assert torch.allclose(middle.var.double(), expected.var, atol=1e-6)
+
+
+def test_the_window_is_centred(lite, style):
+    """A clip played backwards gives the same frames backwards; a lag would not."""
+    frames = pan(9, step=4)
+    forwards = painted(lite, tasks(frames, style), Stability(3, 0))
+    backwards = painted(lite, tasks(frames[::-1], style), Stability(3, 0))
+    assert all((a - b).abs().max() < 1e-5 for a, b in zip(forwards, backwards[::-1], strict=True))
+
+
+def test_what_happens_elsewhere_does_not_flicker_here(lite, style):
+    """A lamp flickers at the right: by its own moments each frame would change its colours at the left as well."""
+    frames = [picture(16, 160, seed=3) for _ in range(12)]
+    for i, frame in enumerate(frames):
+        frame[..., 120:] *= 0.4 + 0.6 * (i % 2)  # farther away than any pixel of the network's looks
+
+    def flicker(**settings):
+        out = list(paint_frames(lite, tasks(frames, style), **settings))
+        return torch.stack([(b - a)[..., :24].abs().mean() for a, b in pairwise(out[4:9])]).mean()
+
+    alone = flicker(stability=STILL)
+    assert flicker(stability=Stability(4, 0)) < 0.1 * alone
+    shots = measure_shots(lite, lambda: tasks(frames, style))
+    assert shots.starts == (0,)
+    assert flicker(stability=STILL, shots=shots) < 0.01 * alone
+
+
+def test_nothing_passes_a_cut(lite, style):
+    first, second = pan(6, seed=1), pan(6, seed=5)
+    for stability in (Stability(4, 0.8), Stability(4, 0)):
+        joined = painted(lite, tasks(first + second, style), stability)
+        assert same(joined, painted(lite, tasks(first, style), stability) + painted(lite, tasks(second, style), stability))
+
+
+def test_cuts_are_where_the_change_stands_out(lite, style):
+    def cuts(frames):
+        return [work.task.index for work in _begun(lite, tasks(frames, style), "style", True) if work.starts_shot]
+
+    first, second = pan(8, seed=1), pan(8, seed=5)
+    fade = [torch.lerp(a, b, i / 8) for i, (a, b) in enumerate(zip(first, second, strict=True))]
+    flash = [*first[:4], (first[4] + 0.5).clamp(0, 1), *first[5:]]
+    assert cuts(first + second) == [8]
+    assert cuts(first[:1] + second) == [1]
+    assert cuts(first + second[:1]) == [8]
+    assert cuts(fade) == cuts(flash) == cuts(pan(20, step=1)) == []
+
+
+@pytest.mark.parametrize("chunk", [1, 3])
+def test_look_ahead_is_bounded(lite, style, chunk):
+    read = 0
+
+    def reading():
+        nonlocal read
+        for task in tasks(pan(20, step=1), style):
+            read += 1
+            yield task
+
+    stability = Stability(3, 0.5)
+    given = 0
+    for given, _ in enumerate(paint_frames(lite, reading(), stability, chunk=chunk), 1):
+        assert read <= given + stability.look_ahead + 2 * (chunk - 1)
+    assert given == 20
+
+
+def test_a_frame_is_settled_after_the_warmup(lite, style):
+    frames = (pan(20, step=1) + pan(20, step=1)[::-1]) * 2
+    stability = Stability(2, 0.6)
+    whole = painted(lite, tasks(frames, style), stability)
+    start = 50 - stability.warmup
+    late = painted(lite, tasks(frames[start:], style, first=start), stability)
+    assert max((a - b).abs().max() for a, b in zip(whole[50:], late[stability.warmup :], strict=True)) < 0.5 / 255
+
+
+def test_shots_share_their_moments(lite, style):
+    first, second = pan(5, seed=1, step=4), pan(4, seed=5)
+    work = tasks(first + second, style)
+    shots = measure_shots(lite, lambda: work, chunk=2)
+    assert shots.starts == (0, 5)
+    expected = color_moments(torch.cat(first, -1).double())
+    assert torch.allclose(shots.of(4)[0][0].mean, expected.mean, atol=1e-6)
+    assert torch.allclose(shots.of(0)[0][0].var, expected.var, atol=1e-6)
+    assert len(shots.of(8)[0]) == 4
+    out = painted(lite, work, Stability(0, 0), shots=shots)
+    late = painted(lite, work[6:], Stability(0, 0), shots=shots)  # as after a resumed run
+    assert same(out[6:], late)
+
+
+def test_regions_and_masks_are_smoothed_by_region(lite, style):
+    other = lite.encode_style(picture(30, 30, seed=7))
+    mask = torch.zeros(1, 1, 24, 40)
+    mask[..., :20] = 1
+    work = [Task(f, i, [Region(other, mask), Region(style)]) for i, f in enumerate(pan(6))]
+    out = painted(lite, work, Stability(2, 0.5), chunk=2)
+    assert all(frame.isfinite().all() for frame in out)
+    limited = painted(lite, tasks(pan(6), style, mask=mask), Stability(2, 0.5))
+    assert all(torch.equal(o[..., 20:], f[..., 20:]) for o, f in zip(limited, pan(6), strict=True))
+
+
+def test_still_pixels_are_held_and_moving_ones_are_not(lite, style):
+    frames = [picture(32, 64, seed=3) for _ in range(6)]
+    generator = torch.Generator().manual_seed(0)
+    for frame in frames:
+        frame[..., 32:] = torch.rand(1, 3, 32, 32, generator=generator)
+        frame[..., :32] += 0.004 * torch.randn(1, 3, 32, 32, generator=generator)
+        frame.clamp_(0, 1)
+    free = painted(lite, tasks(frames, style), STILL)
+    held = painted(lite, tasks(frames, style), Stability(0, 0.8))
+
+    def flicker(out):
+        return torch.stack([(a - b)[..., 4:20].abs().mean() for b, a in pairwise(out)]).mean()
+
+    assert flicker(held) < 0.5 * flicker(free)
+    assert all((a - b)[..., 44:].abs().max() < 1e-3 for a, b in zip(free, held, strict=True))
+
+
+def test_a_new_style_or_strength_is_not_held_back(lite, style):
+    frames = [picture(24, 40, seed=3)] * 4
+    strengths = [1.0, 1.0, 0.5, 0.0]
+    work = [Task(f, i, [Region(style)], strength=s) for i, (f, s) in enumerate(zip(frames, strengths, strict=True))]
+    out = painted(lite, work, Stability(0, 0.8))
+    assert all(torch.equal(o, stylize(lite, f, style, strength=s)) for o, f, s in list(zip(out, frames, strengths, strict=True))[2:])
+
+
+def test_flow_follows_what_moves(lite, style):
+    pytest.importorskip("cv2")
+    scene = torch.nn.functional.interpolate(picture(18, 40, seed=2), scale_factor=6, mode="bicubic").clamp(0, 1)
+    frames = [scene[..., :96, 3 * i : 3 * i + 160].contiguous() for i in range(8)]
+
+    def excess(stability):
+        out = painted(lite, tasks(frames, style), stability)
+        return torch.stack([(a[..., :-3] - b[..., 3:])[..., 8:-8, 8:-8].square().mean() for b, a in pairwise(out[1:])]).mean()
+
+    assert excess(Stability(0, 0.7, flow=True)) < 0.6 * excess(Stability(0, 0.7))
+
+
+def test_flow_without_opencv_says_what_to_install(lite, style, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    with pytest.raises(AdaINError, match=r"pip install .*\[flow\]"):
+        painted(lite, tasks(pan(2), style), Stability(flow=True))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 50), (7, 5)])
+def test_tiny_frames(lite, style, size):
+    frames = [picture(*size, seed=i) for i in range(3)]
+    assert [f.shape for f in painted(lite, tasks(frames, style), Stability(1, 0.5))] == [(1, 3, *size)] * 3
+
+
+def test_unusable_settings():
+    with pytest.raises(StyleError, match="radius"):
+        Stability(-1)
+    with pytest.raises(StyleError, match="hold"):
+        Stability(hold=1)
+
+
+def test_unusable_tasks(lite, style, vgg64):
+    with pytest.raises(StyleError, match="strength is 2"):
+        painted(lite, tasks(pan(1), style, strength=2), STILL)
+    with pytest.raises(StyleError, match="cannot be used with"):
+        painted(vgg64, tasks(pan(1), style), STILL)

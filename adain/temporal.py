@@ -390,7 +390,7 @@ def _flow_field() -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
         import cv2
     except ImportError as error:
         raise AdaINError('Flow needs OpenCV, which is not installed. Run: pip install "adain-style-transfer[flow]"') from error
-    dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    dis: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
 
     def grey(image: Tensor) -> Any:
         return luma(image)[0, 0].mul(255).round().byte().cpu().numpy()

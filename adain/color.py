@@ -40,10 +40,15 @@ def match_colors(image: Tensor, reference: Tensor, mask: Tensor | None = None) -
     return affine(color_statistics(image, mask), color_statistics(reference, mask))(image).clamp(0, 1)
 
 
-def apply_color_mode(mode: ColorMode, content: Tensor, stylized: Tensor, mask: Tensor | None) -> Tensor:
-    """`stylized` with the colours that `mode` asks for; `mask` is where the style applies."""
+def apply_color_mode(mode: ColorMode, content: Tensor, stylized: Tensor, covered: Tensor | None) -> Tensor:
+    """`stylized` with the colours that `mode` asks for; `covered` [B, 1, H, W] is where the style applies."""
     if mode == "keep":
         return keep_colors(content, stylized)
     if mode == "match":
-        return match_colors(stylized, content, mask)
+        return match_colors(stylized, content, covered)
     return stylized
+
+
+def lay_over(content: Tensor, stylized: Tensor, covered: Tensor | None) -> Tensor:
+    """`stylized` where `covered` [B, 1, H, W] is 1, `content` where it is 0, in 0..1."""
+    return (stylized if covered is None else torch.lerp(content, stylized, covered)).clamp(0, 1)

@@ -26,6 +26,12 @@ class StyleTransferModel(nn.Module):
     """Height and width are padded to a multiple of this before `encode`."""
     level_strides: ClassVar[tuple[int, ...]]
     """Downsampling of each feature map that `encode` returns."""
+    encoder_halo: ClassVar[int]
+    """Pixels around an area, a multiple of `stride`, that its features depend on."""
+    halo: ClassVar[int]
+    """Pixels around an area, a multiple of `stride`, that its painted pixels depend on, through encoder and decoder."""
+    values_per_pixel: ClassVar[int]
+    """Numbers alive at once for each pixel painted: what the largest layers hold, with room for the convolutions' workspace."""
     color: ClassVar[bool] = False
     """Whether level 0, the colours of the image itself, is matched before the encoder."""
     correction: int = 0

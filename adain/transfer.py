@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor
 
-from .affine import RegionalAffine, RegionWeights, affine
-from .color import ColorMode, apply_color_mode
+from .color import ColorMode, apply_color_mode, lay_over
 from .errors import ImageError, StyleError
 from .images import check_image, check_mask, resize
 from .model import StyleTransferModel
-from .moments import Moments, Statistics, blend, color_moments
+from .moments import Statistics
+from .passes import Targets, measure, paint, render
 from .style import Region, Style
+from .tiling import Advance, Tile, choose_side, match_tiles, measure_tiles, paint_tiles, plan
+
+__all__ = ["PIXELS_PER_CHUNK", "Progress", "measure", "paint", "region_weights", "render", "stylize"]
 
 Progress = Callable[[int, int], None]
-"""Called as `progress(done, total)` in frames; raise from it to stop."""
-
-Targets = Sequence[Sequence[Statistics]]
-"""For each region, the style's statistics at every level."""
-
-Content = Sequence[Sequence[Moments]]
-"""For each region, the moments of the content at every level: level 0 first if the model has it."""
-
-Adjust = Callable[[int, list[Moments]], list[Moments]]
-"""Called as `adjust(level, moments)` with the measured moments of each region; returns those to use, e.g. smoothed over frames.
-A level is adjusted before the next is measured."""
+"""Called as `progress(done, total)` in frames, or in tiles measured and painted; raise from it to stop."""
 
 PIXELS_PER_CHUNK = 2**21
 """Frames are processed together on a GPU up to this many pixels (eight of 512 x 512); beyond it, batches gain nothing."""
@@ -42,6 +35,7 @@ def stylize(
     mask: Tensor | None = None,
     color: ColorMode = "style",
     chunk: int = 0,
+    tile: int = 0,
     progress: Progress | None = None,
 ) -> Tensor:
     """Paint `content` [B, 3, H, W], float RGB 0..1, in a style; the result has the same batch, size, dtype and device.
@@ -51,29 +45,50 @@ def stylize(
     or stay as they are. `mask` [B or 1, 1, h, w] limits everything: where it is 0 the content is returned bit for bit,
     and masked-out pixels take no part in the moments. `strength` 0..1 is the paper's alpha (equation 14).
     `color` is "style", "keep" (content's colours, stylised luma) or "match" (stylised, then moved to the content's
-    colour moments). `chunk` is the number of frames processed together (0: chosen).
+    colour moments). `chunk` is the number of frames processed together (0: chosen). Pictures larger than `tile` pixels a side
+    (0: chosen for the device and its memory) are painted in tiles, frame by frame, with the result that they have in one piece.
 
     Raises ImageError for unusable tensors and StyleError for unusable styles, strengths and colour modes.
     """
     check_image(content, "content")
     if chunk < 0:
         raise ImageError(f"The chunk is {chunk} frames. Give how many to process together, or 0 to have it chosen.")
+    if tile < 0:
+        raise ImageError(f"The tile is {tile} pixels. Give the side of the tiles, or 0 to have it chosen.")
     regions = [Region(style)] if isinstance(style, Style) else list(style)
     count = check_request(model, content, regions, strength, color)
     weights = region_weights(regions, mask, content)
     styles = [region.style.to(model.device) for region in regions]
 
+    size = content.shape[-2:]
+    tiles = plan(size, tile or choose_side(model, size), model.stride)
+    tiled = len(tiles) > 1
+    chunk = 1 if tiled else chunk or _frames_per_chunk(model, content)
     out = torch.empty((count, *content.shape[1:]), dtype=content.dtype, device=content.device)
-    chunk = chunk or _frames_per_chunk(model, content)
+    advance = _steps(progress, count * 2 * len(tiles) if tiled else count)
     for start in range(0, count, chunk):
         frames = slice(start, min(start + chunk, count))
-        images = _rows(content, frames).to(model.device).contiguous()  # one order of summation, whatever the layout in memory
-        chunk_weights = None if weights is None else _rows(weights, frames).to(images)
+        images = _rows(content, frames)
+        chunk_weights = None if weights is None else _rows(weights, frames)
         targets = [[Statistics(_rows(s.mean, frames), _rows(s.std, frames)) for s in style.levels] for style in styles]
-        out[frames] = _stylize_chunk(model, images, targets, chunk_weights, strength, color).to(out)
-        if progress:
-            progress(frames.stop, count)
+        if tiled:
+            _stylize_tiles(model, images, out[frames], targets, chunk_weights, strength, color, tiles, advance)
+        else:
+            out[frames] = _stylize_chunk(model, images, targets, chunk_weights, strength, color).to(out)
+            advance(frames.stop - frames.start)
     return out
+
+
+def _steps(progress: Progress | None, total: int) -> Advance:
+    done = 0
+
+    def advance(steps: int) -> None:
+        nonlocal done
+        done += steps
+        if progress:
+            progress(done, total)
+
+    return advance
 
 
 @torch.inference_mode()
@@ -85,146 +100,32 @@ def _stylize_chunk(
     strength: float,
     color: ColorMode,
 ) -> Tensor:
+    images = images.to(model.device).contiguous()  # one order of summation, whatever the layout in memory
     images = images if images.dtype == torch.float64 else images.float()
-    stylized = render(model, images, targets, weights, strength).clamp(0, 1)
+    weights = None if weights is None else weights.to(images)
     covered = None if weights is None else weights.sum(1, keepdim=True)
-    stylized = apply_color_mode(color, images, stylized, covered)
-    stylized = stylized if covered is None else torch.lerp(images, stylized, covered)
-    return stylized.clamp(0, 1)
+    stylized = render(model, images, targets, weights, strength).clamp(0, 1)
+    return lay_over(images, apply_color_mode(color, images, stylized, covered), covered)
 
 
-def render(
+def _stylize_tiles(
     model: StyleTransferModel,
     images: Tensor,
+    out: Tensor,
     targets: Targets,
-    weights: Tensor | None = None,
-    strength: float | Tensor = 1.0,
-    adjust: Adjust | None = None,
-) -> Tensor:
-    """The network's picture, not clamped, for `images` [B, 3, H, W]; differentiable, so training uses it too.
-
-    It is `paint` with what `measure` finds, but encodes only once. `weights` [B, K, H, W] says where each of K regions applies
-    (None: one region, everywhere). `strength` blends each target with the content's own statistics, which is the paper's
-    interpolation of features. `adjust` may replace what was measured, level by level: see `Adjust`.
-    """
-    colors = _measure_colors(model, images, weights, adjust)
-    encoded = _encode(model, images, colors, targets, weights, strength)
-    content = _measure_features(model, encoded, colors, weights, adjust)
-    return _decode(model, encoded, content, targets, weights, strength)
-
-
-def measure(
-    model: StyleTransferModel,
-    images: Tensor,
-    targets: Targets,
-    weights: Tensor | None = None,
-    strength: float | Tensor = 1.0,
-    adjust: Adjust | None = None,
-) -> Content:
-    """First pass: the moments of every level of `images`, for each region. Arguments as for `render`.
-
-    The feature levels are those of the recoloured image (where the model matches colours), so they depend on `targets`.
-    """
-    colors = _measure_colors(model, images, weights, adjust)
-    encoded = _encode(model, images, colors, targets, weights, strength)
-    return _measure_features(model, encoded, colors, weights, adjust)
-
-
-def paint(
-    model: StyleTransferModel,
-    images: Tensor,
-    content: Content,
-    targets: Targets,
-    weights: Tensor | None = None,
-    strength: float | Tensor = 1.0,
-) -> Tensor:
-    """Second pass: the picture, not clamped, of `images` [B, 3, H, W] whose moments are said to be `content`.
-
-    They may be those of more than is seen here: of the whole image for a tile, of the frames around for a frame. Other arguments
-    as for `render`.
-    """
-    return _decode(model, _encode(model, images, content, targets, weights, strength), content, targets, weights, strength)
-
-
-class _Encoded(NamedTuple):
-    size: torch.Size
-    """Height and width of the image."""
-    colors: list[list[tuple[Statistics, Statistics]]]
-    """`_pairs` of level 0, if the model has it."""
-    padded: Tensor
-    """The recoloured image, grown to a multiple of the stride."""
-    features: list[Tensor]
-
-
-def _encode(
-    model: StyleTransferModel, images: Tensor, content: Content, targets: Targets, weights: Tensor | None, strength: float | Tensor
-) -> _Encoded:
-    """Recolour `images` by level 0 of `content`, if the model has it, and encode them."""
-    colors = []
-    if model.color:
-        with torch.autocast(images.device.type, enabled=False):
-            colors = [_pairs(content, targets, 0, strength, correction=0)]
-            maps = [affine(own, aim) for own, aim in colors[0]]
-            recolor = RegionalAffine(maps, None if weights is None else RegionWeights(_share(weights)))
-            # Far outside the gamut the network has seen nothing; half a range is enough for its residual to correct.
-            images = recolor(images).clamp(-0.5, 1.5)
-    padded = model.pad(images)
-    return _Encoded(images.shape[-2:], colors, padded, model.encode(padded.to(model.dtype, memory_format=torch.channels_last)))
-
-
-def _decode(
-    model: StyleTransferModel, encoded: _Encoded, content: Content, targets: Targets, weights: Tensor | None, strength: float | Tensor
-) -> Tensor:
-    regions = None if weights is None else RegionWeights(model.pad(_share(weights)))
-    first = len(encoded.colors)
-    levels = [_pairs(content, targets, first + i, strength, model.correction) for i in range(len(encoded.features))]
-    styled = [
-        RegionalAffine([affine(own, aim) for own, aim in pairs], regions)(feature)
-        for pairs, feature in zip(levels, encoded.features, strict=True)
-    ]
-    per_region = [model.modulate([aim for _, aim in pairs]) for pairs in zip(*encoded.colors, *levels, strict=True)]
-    modulations = [RegionalAffine(maps, regions) for maps in zip(*per_region, strict=True)]
-    height, width = encoded.size
-    return model.decode(encoded.padded, styled, modulations)[:, :, :height, :width]
-
-
-def _measure_colors(model: StyleTransferModel, images: Tensor, weights: Tensor | None, adjust: Adjust | None) -> Content:
-    """Level 0, if the model has it, for each region."""
-    if not model.color:
-        return [[] for _ in _masks(weights)]
-    with torch.autocast(images.device.type, enabled=False):
-        moments = [color_moments(images, mask) for mask in _masks(weights)]
-    return [[m] for m in (adjust(0, moments) if adjust else moments)]
-
-
-def _measure_features(
-    model: StyleTransferModel, encoded: _Encoded, colors: Content, weights: Tensor | None, adjust: Adjust | None
-) -> Content:
-    """`colors` and the moments of every feature level, for each region."""
-    measured = [model.measure(encoded.features, encoded.size, mask) for mask in _masks(weights)]
-    if adjust:
-        first = len(colors[0])
-        levels = [adjust(first + i, list(level)) for i, level in enumerate(zip(*measured, strict=True))]
-        measured = [list(region) for region in zip(*levels, strict=True)]
-    return [[*color, *features] for color, features in zip(colors, measured, strict=True)]
-
-
-def _pairs(
-    content: Content, targets: Targets, level: int, strength: float | Tensor, correction: int
-) -> list[tuple[Statistics, Statistics]]:
-    """The content's statistics and those to reach at a level, for each region."""
-    own = [region[level].statistics(correction) for region in content]
-    return [(o, blend([o, target[level]], [1 - strength, strength])) for o, target in zip(own, targets, strict=True)]
-
-
-def _masks(weights: Tensor | None) -> list[Tensor | None]:
-    return [None] if weights is None else [*weights.split(1, 1)]
-
-
-def _share(weights: Tensor) -> Tensor:
-    """How the style at a pixel is shared among the regions, also where `weights` sum to less than 1 but not to 0."""
-    total = weights.sum(1, keepdim=True)
-    return weights / total.clamp_min(1e-6)
+    weights: Tensor | None,
+    strength: float,
+    color: ColorMode,
+    tiles: Sequence[Tile],
+    advance: Advance,
+) -> None:
+    content = measure_tiles(model, images, targets, weights, strength, tiles, advance)
+    if color == "match":
+        painted = torch.empty_like(out, dtype=torch.promote_types(out.dtype, torch.float32))  # not rounded before it is finished
+        paint_tiles(model, images, painted, content, targets, weights, strength, color, tiles, advance)
+        match_tiles(model, images, painted, out, weights, tiles, advance)
+    else:
+        paint_tiles(model, images, out, content, targets, weights, strength, color, tiles, advance)
 
 
 def region_weights(regions: Sequence[Region], mask: Tensor | None, content: Tensor) -> Tensor | None:

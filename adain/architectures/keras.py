@@ -24,6 +24,9 @@ class Keras(StyleTransferModel):
     architecture = "keras"
     stride = 8
     level_strides = (8,)
+    encoder_halo = 32
+    halo = 72
+    values_per_pixel = 320
 
     def __init__(self) -> None:
         super().__init__()

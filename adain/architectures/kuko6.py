@@ -33,6 +33,9 @@ class Kuko6(StyleTransferModel):
     architecture = "kuko6"
     stride = 8
     level_strides = (8,)
+    encoder_halo = 32
+    halo = 56
+    values_per_pixel = 320
 
     def __init__(self) -> None:
         super().__init__()

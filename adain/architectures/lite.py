@@ -28,6 +28,9 @@ class Lite(StyleTransferModel):
     color = True
     stride = 8
     level_strides = (2, 4, 8)
+    encoder_halo = 24
+    halo = 88
+    values_per_pixel = 96
 
     def __init__(self, widths: Sequence[int] = DEFAULT_WIDTHS) -> None:
         super().__init__()

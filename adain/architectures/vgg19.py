@@ -43,6 +43,9 @@ class VGG19(StyleTransferModel):
     architecture = "vgg19"
     stride = 8
     level_strides = (8,)
+    encoder_halo = 32
+    halo = 72
+    values_per_pixel = 320
     correction = 1
 
     def __init__(self) -> None:

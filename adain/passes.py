@@ -1,0 +1,185 @@
+"""The network's work on a picture in two passes: measuring the content's moments, painting with them.
+
+`render` does both on what it is given. Taken apart, the moments can come from more than is painted at once: from the whole image
+for a tile, from the frames around for a frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from .affine import RegionalAffine, RegionWeights, affine
+from .model import StyleTransferModel
+from .moments import Moments, Statistics, blend, color_moments
+
+Targets = Sequence[Sequence[Statistics]]
+"""For each region, the style's statistics at every level."""
+
+Content = Sequence[Sequence[Moments]]
+"""For each region, the moments of the content at every level: level 0 first if the model has it."""
+
+Adjust = Callable[[int, list[Moments]], list[Moments]]
+"""Called as `adjust(level, moments)` with the measured moments of each region; returns those to use, e.g. smoothed over frames.
+A level is adjusted before the next is measured."""
+
+Interior = tuple[slice, slice]
+"""Rows and columns of an image, from multiples of the stride to such or to the image's end."""
+
+
+def render(
+    model: StyleTransferModel,
+    images: Tensor,
+    targets: Targets,
+    weights: Tensor | None = None,
+    strength: float | Tensor = 1.0,
+    adjust: Adjust | None = None,
+) -> Tensor:
+    """The network's picture, not clamped, for `images` [B, 3, H, W]; differentiable, so training uses it too.
+
+    It is `paint` with what `measure` finds, but encodes only once. `weights` [B, K, H, W] says where each of K regions applies
+    (None: one region, everywhere). `strength` blends each target with the content's own statistics, which is the paper's
+    interpolation of features. `adjust` may replace what was measured, level by level: see `Adjust`.
+    """
+    colors = measure_colors(model, images, weights, adjust)
+    encoded = _encode(model, images, colors, targets, weights, strength)
+    content = _measure(model, encoded, colors, weights, adjust)
+    return _decode(model, encoded, content, targets, weights, strength)
+
+
+def measure(
+    model: StyleTransferModel,
+    images: Tensor,
+    targets: Targets,
+    weights: Tensor | None = None,
+    strength: float | Tensor = 1.0,
+    adjust: Adjust | None = None,
+) -> Content:
+    """First pass: the moments of every level of `images`, for each region. Arguments as for `render`.
+
+    The feature levels are those of the recoloured image (where the model matches colours), so they depend on `targets`.
+    """
+    colors = measure_colors(model, images, weights, adjust)
+    return measure_features(model, images, colors, targets, weights, strength, adjust)
+
+
+def measure_colors(model: StyleTransferModel, images: Tensor, weights: Tensor | None = None, adjust: Adjust | None = None) -> Content:
+    """Level 0 of `measure`: for each region the moments of the colours, or nothing if the model does not match them."""
+    if not model.color:
+        return [[] for _ in _masks(weights)]
+    with torch.autocast(images.device.type, enabled=False):
+        moments = [color_moments(images, mask) for mask in _masks(weights)]
+    return [[m] for m in (adjust(0, moments) if adjust else moments)]
+
+
+def measure_features(
+    model: StyleTransferModel,
+    images: Tensor,
+    colors: Content,
+    targets: Targets,
+    weights: Tensor | None = None,
+    strength: float | Tensor = 1.0,
+    adjust: Adjust | None = None,
+    interior: Interior | None = None,
+) -> Content:
+    """The other levels of `measure`, after `colors`, over the `interior` of `images` (default: all)."""
+    return _measure(model, _encode(model, images, colors, targets, weights, strength), colors, weights, adjust, interior)
+
+
+def paint(
+    model: StyleTransferModel,
+    images: Tensor,
+    content: Content,
+    targets: Targets,
+    weights: Tensor | None = None,
+    strength: float | Tensor = 1.0,
+) -> Tensor:
+    """Second pass: the picture, not clamped, of `images` [B, 3, H, W] whose moments are said to be `content`.
+
+    They may be those of more than is seen here: of the whole image for a tile, of the frames around for a frame. Other arguments
+    as for `render`.
+    """
+    return _decode(model, _encode(model, images, content, targets, weights, strength), content, targets, weights, strength)
+
+
+class _Encoded(NamedTuple):
+    size: torch.Size
+    """Height and width of the image."""
+    colors: list[list[tuple[Statistics, Statistics]]]
+    """`_pairs` of level 0, if the model has it."""
+    padded: Tensor
+    """The recoloured image, grown to a multiple of the stride."""
+    features: list[Tensor]
+
+
+def _encode(
+    model: StyleTransferModel, images: Tensor, content: Content, targets: Targets, weights: Tensor | None, strength: float | Tensor
+) -> _Encoded:
+    """Recolour `images` by level 0 of `content`, if the model has it, and encode them."""
+    colors = []
+    if model.color:
+        with torch.autocast(images.device.type, enabled=False):
+            colors = [_pairs(content, targets, 0, strength, correction=0)]
+            maps = [affine(own, aim) for own, aim in colors[0]]
+            recolor = RegionalAffine(maps, None if weights is None else RegionWeights(_share(weights)))
+            # Far outside the gamut the network has seen nothing; half a range is enough for its residual to correct.
+            images = recolor(images).clamp(-0.5, 1.5)
+    padded = model.pad(images)
+    return _Encoded(images.shape[-2:], colors, padded, model.encode(padded.to(model.dtype, memory_format=torch.channels_last)))
+
+
+def _decode(
+    model: StyleTransferModel, encoded: _Encoded, content: Content, targets: Targets, weights: Tensor | None, strength: float | Tensor
+) -> Tensor:
+    regions = None if weights is None else RegionWeights(model.pad(_share(weights)))
+    first = len(encoded.colors)
+    levels = [_pairs(content, targets, first + i, strength, model.correction) for i in range(len(encoded.features))]
+    styled = [
+        RegionalAffine([affine(own, aim) for own, aim in pairs], regions)(feature)
+        for pairs, feature in zip(levels, encoded.features, strict=True)
+    ]
+    per_region = [model.modulate([aim for _, aim in pairs]) for pairs in zip(*encoded.colors, *levels, strict=True)]
+    modulations = [RegionalAffine(maps, regions) for maps in zip(*per_region, strict=True)]
+    height, width = encoded.size
+    return model.decode(encoded.padded, styled, modulations)[:, :, :height, :width]
+
+
+def _measure(
+    model: StyleTransferModel,
+    encoded: _Encoded,
+    colors: Content,
+    weights: Tensor | None,
+    adjust: Adjust | None,
+    interior: Interior | None = None,
+) -> Content:
+    """`colors` and the moments of every feature level, for each region."""
+    rows, columns = interior or (slice(0, encoded.size[0]), slice(0, encoded.size[1]))
+    size = torch.Size((rows.stop - rows.start, columns.stop - columns.start))
+    features = [f[:, :, rows.start // s :, columns.start // s :] for f, s in zip(encoded.features, model.level_strides, strict=True)]
+    measured = [model.measure(features, size, None if mask is None else mask[:, :, rows, columns]) for mask in _masks(weights)]
+    if adjust:
+        first = len(colors[0])
+        levels = [adjust(first + i, list(level)) for i, level in enumerate(zip(*measured, strict=True))]
+        measured = [list(region) for region in zip(*levels, strict=True)]
+    return [[*color, *features] for color, features in zip(colors, measured, strict=True)]
+
+
+def _pairs(
+    content: Content, targets: Targets, level: int, strength: float | Tensor, correction: int
+) -> list[tuple[Statistics, Statistics]]:
+    """The content's statistics and those to reach at a level, for each region."""
+    own = [region[level].statistics(correction) for region in content]
+    return [(o, blend([o, target[level]], [1 - strength, strength])) for o, target in zip(own, targets, strict=True)]
+
+
+def _masks(weights: Tensor | None) -> list[Tensor | None]:
+    return [None] if weights is None else [*weights.split(1, 1)]
+
+
+def _share(weights: Tensor) -> Tensor:
+    """How the style at a pixel is shared among the regions, also where `weights` sum to less than 1 but not to 0."""
+    total = weights.sum(1, keepdim=True)
+    return weights / total.clamp_min(1e-6)

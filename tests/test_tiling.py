@@ -1,0 +1,197 @@
+"""Tiles give the picture that is made in one piece."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from unittest.mock import patch
+
+import pytest
+import torch
+from adain_style_transfer.adain import ImageError, Region
+from adain_style_transfer.adain.architectures import keras, vgg19
+from adain_style_transfer.adain.architectures.keras import Keras
+from adain_style_transfer.adain.architectures.kuko6 import Kuko6
+from adain_style_transfer.adain.architectures.vgg19 import VGG19
+from adain_style_transfer.adain.tiling import SMALLEST_TILE, choose_side, match_tiles, measure_tiles, paint_tiles, plan
+from adain_style_transfer.adain.transfer import measure, stylize
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from samples import picture, randomized, small_lite, soft_mask
+
+COLORS = ("style", "keep", "match")
+WHOLE = 10**6
+
+
+def thin(network):
+    """`network` with a sixteenth of its channels: as deep, and quick enough to be run often."""
+    with ExitStack() as stack:
+        for widths in (vgg19.WIDTHS, vgg19.DECODER_WIDTHS, keras.DECODER_WIDTHS):
+            thinned = {name: tuple(n if n == 3 else n // 16 for n in pair) for name, pair in widths.items()}
+            stack.enter_context(patch.dict(widths, thinned))
+        return randomized(network())
+
+
+@pytest.fixture(scope="module", params=["lite", "vgg19", "keras", "kuko6"])
+def network(request):
+    make = {"lite": small_lite, "vgg19": lambda: thin(VGG19), "keras": lambda: thin(Keras), "kuko6": lambda: thin(Kuko6)}
+    return make[request.param]().double()
+
+
+def deepest(model, size=256):
+    """How far the features and the picture of a row of pixels depend on pixels outside the area that they show."""
+    images = picture(16, size).double()
+    plain = [lambda x: x] * 16
+
+    def run(images):
+        features = model.encode(images)
+        return features, model.decode(images, features, plain[: len(model.decoder.modulated) if hasattr(model.decoder, "modulated") else 0])
+
+    features, out = run(images)
+    seen = painted = 0
+    # Every position on the network's grid, because downsampling looks further from some pixels than from others.
+    for pixel in range(size // 2, size // 2 + 2 * model.stride):
+        other = images.clone()
+        other[..., pixel] += 0.3
+        other_features, other_out = run(other)
+        for x, y, stride in [*zip(features, other_features, model.level_strides, strict=True), (out, other_out, 1)]:
+            changed = (x - y).abs().amax((0, 1, 2)).nonzero().flatten() * stride
+            reach = max(pixel - changed.min().item() - stride + 1, changed.max().item() - pixel)
+            seen, painted = (seen, max(painted, reach)) if x is out else (max(seen, reach), painted)
+    return seen, painted
+
+
+def test_the_halo_is_what_the_network_sees_and_not_a_stride_more(network):
+    seen, painted = deepest(network)
+    assert network.encoder_halo - network.stride < seen <= network.encoder_halo
+    assert network.halo - network.stride < painted <= network.halo
+    assert network.encoder_halo % network.stride == network.halo % network.stride == 0
+
+
+@given(height=st.integers(1, 500), width=st.integers(1, 500), side=st.integers(1, 300), stride=st.sampled_from([1, 2, 8]))
+def test_tiles_cover_the_picture_once_on_the_grid(height, width, side, stride):
+    count = torch.zeros(height, width)
+    tiles = plan(torch.Size((height, width)), side, stride)
+    for tile in tiles:
+        count[tile.rows, tile.columns] += 1
+        assert tile.rows.start % stride == tile.columns.start % stride == 0
+        assert tile.rows.stop - tile.rows.start < side + 2 * stride
+    assert (count == 1).all()
+
+
+@given(
+    height=st.integers(1, 200),
+    width=st.integers(1, 260),
+    tile=st.integers(8, 120),
+    strength=st.sampled_from([0.0, 0.4, 1.0]),
+    color=st.sampled_from(COLORS),
+    kind=st.sampled_from(["plain", "mask", "regions"]),
+)
+@example(9, 257, 8, 1.0, "match", "regions")
+@example(1, 1, 8, 1.0, "style", "plain")
+@settings(max_examples=12)
+def test_tiles_equal_the_whole(lite64, height, width, tile, strength, color, kind):
+    assert_equal_in_tiles(lite64, height, width, tile, strength, color, kind)
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "tile", "strength", "color", "kind"),
+    [(90, 203, 64, 1.0, "style", "plain"), (121, 96, 48, 0.5, "match", "regions"), (64, 170, 80, 1.0, "keep", "mask")],
+)
+def test_tiles_equal_the_whole_in_every_architecture(network, height, width, tile, strength, color, kind):
+    assert_equal_in_tiles(network, height, width, tile, strength, color, kind)
+
+
+def assert_equal_in_tiles(model, height, width, tile, strength, color, kind):
+    content = picture(height, width, seed=height + width).double()
+    styles = [model.encode_style(picture(24, 32, seed=s).double()) for s in (1, 2)]
+    mask = (soft_mask(height, width, seed=3) + 0.01).clamp(max=1)
+    mask[..., width // 2 :] *= 0.0 if width > 1 else 1.0
+    style = [Region(styles[0], mask), Region(styles[1])] if kind == "regions" else styles[0]
+    options = {"strength": strength, "color": color, "mask": mask if kind == "mask" else None}
+    whole = stylize(model, content, style, tile=WHOLE, **options)
+    tiled = stylize(model, content, style, tile=tile, **options)
+    # Sums over tiles are sums in another order; a statistic of a nearly flat channel magnifies its rounding.
+    torch.testing.assert_close(tiled, whole, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+def test_tiles_in_lower_precision_stay_within_a_grey_level(dtype):
+    model = small_lite().to(dtype)
+    content = picture(150, 220)
+    style = model.encode_style(picture(40, 32, seed=1))
+    difference = (stylize(model, content, style, tile=64) - stylize(model, content, style, tile=WHOLE)).abs()
+    assert difference.mean() < 0.5 / 255
+    assert difference.quantile(0.999) < (0.1 / 255 if dtype == torch.float32 else 4 / 255)
+
+
+def test_moments_merged_over_tiles_are_those_of_the_whole(network):
+    images = picture(75, 130).double()
+    targets = [network.encode_style(picture(24, 32, seed=1).double()).levels]
+    tiles = plan(images.shape[-2:], 48, network.stride)
+    steps = []
+    merged = measure_tiles(network, images, targets, None, 0.6, tiles, steps.append)
+    for got, wanted in zip(merged[0], measure(network, images, targets, None, 0.6)[0], strict=True):
+        torch.testing.assert_close(got.mean, wanted.mean, rtol=0, atol=1e-12)
+        torch.testing.assert_close(got.var, wanted.var, rtol=1e-10, atol=1e-12)
+        assert got.weight == wanted.weight
+    assert sum(steps) == len(tiles)
+
+
+@pytest.mark.parametrize("color", COLORS)
+def test_8_bit_pictures_are_painted_in_place_of_floats(lite, color):
+    values = (picture(90, 140) * 255).round().to(torch.uint8)
+    mask = (soft_mask(90, 140) * 255).round().to(torch.uint8)
+    style = lite.encode_style(picture(40, 32, seed=1))
+    expected = stylize(lite, values / 255, style, mask=mask / 255, color=color, tile=WHOLE)
+    out = torch.empty_like(values)
+    tiles = plan(values.shape[-2:], 64, lite.stride)
+    request = ([style.levels], mask, 1.0)
+    content = measure_tiles(lite, values, *request, tiles, lambda steps: None)
+    painted = torch.empty(values.shape, dtype=torch.float16) if color == "match" else out
+    paint_tiles(lite, values, painted, content, *request, color, tiles, lambda steps: None)
+    if color == "match":
+        match_tiles(lite, values, painted, out, mask, tiles, lambda steps: None)
+    assert (out.int() - (expected * 255).round().int()).abs().max() <= 1
+    assert torch.equal(out[mask.expand_as(out) == 0], values[mask.expand_as(out) == 0])
+
+
+def test_progress_counts_tiles_and_can_stop_between_them(lite):
+    content = picture(64, 100, batch=2)
+    style = lite.encode_style(picture(40, 32, seed=1))
+    seen = []
+    stylize(lite, content, style, tile=40, progress=lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (2 * 2 * 6, 2 * 2 * 6) and [done for done, _ in seen] == sorted(done for done, _ in seen)
+
+    def stop(done, total):
+        if done == 7:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stylize(lite, content, style, tile=40, progress=stop)
+
+
+def test_batches_in_tiles(lite64):
+    contents = picture(50, 70, batch=3).double()
+    styles = lite64.encode_style(picture(24, 24, batch=3, seed=4).double())
+    whole = stylize(lite64, contents, styles, tile=WHOLE)
+    torch.testing.assert_close(stylize(lite64, contents, styles, tile=32), whole, rtol=0, atol=1e-10)
+
+
+def test_the_side_follows_the_memory(lite):
+    class Elsewhere(type(lite)):
+        device = torch.device("meta")
+
+    model = Elsewhere(lite.widths)
+    size = torch.Size((4000, 6000))
+    assert choose_side(model, size, memory=2**40) == 6000
+    sides = [choose_side(model, size, memory=m * 2**20) for m in (8000, 2000, 500, 100)]
+    assert sides == sorted(sides, reverse=True) and 6000 > sides[1] > sides[2] > SMALLEST_TILE
+    assert all(
+        (s + 2 * model.halo) ** 2 * model.values_per_pixel * 4 <= m * 2**20 for s, m in zip(sides[:3], (8000, 2000, 500), strict=True)
+    )
+    assert choose_side(model, size, memory=1) == SMALLEST_TILE
+
+
+def test_a_negative_tile(lite):
+    with pytest.raises(ImageError, match="-1"):
+        stylize(lite, picture(8, 8), lite.encode_style(picture(8, 8)), tile=-1)

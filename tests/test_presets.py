@@ -1,0 +1,77 @@
+"""Presets: what measures them and paints them, and the pages that show them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from adain_style_transfer import adain, weights
+from adain_style_transfer.training import presets as command
+from adain_style_transfer.weights import save_model
+from adain_style_transfer.weights.presets import presets
+from PIL import Image
+from samples import picture, small_lite
+
+ROOT = Path(__file__).parent.parent
+THUMBNAILS = ROOT / "web" / "docs" / "images" / "presets"
+
+
+def test_each_preset_names_a_work_of_its_own() -> None:
+    table = presets()
+    assert len(table) >= 24
+    assert len({(p.title, p.artist) for p in table.values()}) == len({p.file for p in table.values()}) == len(table)
+
+
+@pytest.mark.parametrize("page", ["docs/presets.md", "web/docs/AdaIN_StylePreset.md"])
+def test_the_galleries_show_every_preset(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    shown = {
+        line.split("presets/")[1].split(".jpg")[0]
+        for line in text.replace("![", "\n![").splitlines()
+        if "presets/" in line and "![" in line
+    }
+    assert shown == set(presets())
+    if page.startswith("docs"):
+        assert all(f"*{preset.title}*<br>{preset.artist}" in text for preset in presets().values())
+
+
+def test_every_thumbnail_is_small_and_of_a_preset() -> None:
+    assert {path.stem for path in THUMBNAILS.iterdir()} == set(presets())
+    for path in THUMBNAILS.iterdir():
+        assert path.stat().st_size <= command.THUMBNAIL_BYTES
+        assert max(Image.open(path).size) == command.THUMBNAIL_SIDE
+
+
+class TestCommand:
+    @pytest.fixture(autouse=True)
+    def another_model(self, monkeypatch, tmp_path):
+        """A model, presets and a photograph in place of those that ship."""
+        path = tmp_path / "model.safetensors"
+        save_model(small_lite(), path, {}, torch.float32)
+        monkeypatch.setitem(weights.EMBEDDED, "adain-lite", path)
+        (tmp_path / "presets.toml").write_text('[dusk]\ntitle = "Dusk"\nartist = "Nobody"\nfile = "dusk.png"\n')
+        monkeypatch.setattr("adain_style_transfer.weights.presets._FOLDER", tmp_path)
+        adain.write_picture(tmp_path / "photograph.jpg", picture(200, 300, seed=1))
+        monkeypatch.setattr(command, "PHOTOGRAPH", tmp_path / "photograph.jpg")
+
+    def test_measures_and_paints(self, tmp_path):
+        works = tmp_path / "works"
+        works.mkdir()
+        adain.write_picture(works / "dusk.png", picture(64, 48))
+        assert command.main([str(tmp_path), str(works), "--thumbnails", str(tmp_path / "thumbnails")]) == 0
+
+        model = weights.load_model(device="cpu", dtype=torch.float32)
+        style = weights.load_preset(model, "dusk")
+        measured = model.encode_style(adain.read_picture(works / "dusk.png").rgb)
+        for a, b in zip(style.levels, measured.levels, strict=True):
+            torch.testing.assert_close(a.mean, b.mean)
+        thumbnail = tmp_path / "thumbnails" / "dusk.jpg"
+        assert thumbnail.stat().st_size <= command.THUMBNAIL_BYTES
+        painted = adain.stylize(model, adain.read_picture(command.PHOTOGRAPH).rgb, style)
+        shown = adain.images.resize(adain.read_picture(thumbnail).rgb, (20, 30))
+        assert (shown - adain.images.resize(painted, (20, 30))).abs().mean() < 0.02
+
+    def test_a_missing_work_is_named(self, tmp_path, caplog):
+        assert command.main([str(tmp_path / "elsewhere")]) == 1
+        assert "The picture dusk.png of the preset dusk is in none of the folders" in caplog.text

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, get_args
@@ -16,16 +15,27 @@ from tqdm import tqdm
 
 from .. import weights as weight_files
 from ..weights import presets
-from . import cli_models
+from . import cli_models, cli_video
+from .cli_options import (
+    add_model_options,
+    add_style_size,
+    count,
+    expand_styles,
+    find_images,
+    load_model,
+    make_folder,
+    numbers,
+    read_style,
+    share,
+    size,
+)
 from .color import ColorMode
 from .errors import AdaINError, ImageError, StyleError
 from .images import EXTENSIONS, at_short_side, read_mask, read_picture, resize, write_picture
 from .model import StyleTransferModel
 from .sheet import contact_sheet
-from .style import Style, normalized_weights
+from .style import Style
 from .transfer import stylize
-
-_DTYPES = {"auto": None, "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 _SAMPLES = Path(weight_files.__file__).parent / "samples"
 _DEMO_PRESETS = ("great-wave", "the-scream", "venice", "the-star", "schiele")
@@ -58,7 +68,7 @@ def _complain(sentence: str) -> None:
 
 
 def _stylize(options: argparse.Namespace) -> int:
-    contents = _find_images(options.content)
+    contents = find_images(options.content)
     output = Path(options.output)
     into_file = _names_a_file(options.output)
     if into_file and len(contents) * (len(options.style) if options.pairs else 1) > 1:
@@ -67,9 +77,9 @@ def _stylize(options: argparse.Namespace) -> int:
         raise StyleError("--weights blends styles into one, --pairs keeps them apart. Leave one of them out.")
     # Everything that can be wrong with the request is found out before the first picture is painted.
     mask = read_mask(options.mask) if options.mask else None
-    model = _load_model(options)
+    model = load_model(options)
     styles = _styles(options, model)
-    _make_folder(output.parent if into_file else output)
+    make_folder(output.parent if into_file else output)
 
     def target(content: Path, style: Style) -> Path:
         return output if into_file else output / f"{content.stem}__{style.name}.png"
@@ -99,10 +109,10 @@ def _stylize(options: argparse.Namespace) -> int:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    model = _load_model(options)
+    model = load_model(options)
     output = Path(options.output)
     _check_extension(output, EXTENSIONS)
-    _make_folder(output.parent)
+    make_folder(output.parent)
     contents = [read_picture(path).rgb for path in sorted(_SAMPLES.glob("*.jpg"))]
     styles = [presets.load_preset(model, name) for name in _DEMO_PRESETS]
     rows = []
@@ -122,10 +132,10 @@ def _demo(options: argparse.Namespace) -> int:
 def _style_save(options: argparse.Namespace) -> int:
     output = Path(options.output)
     _check_extension(output, {".safetensors"})
-    model = _load_model(options)
+    model = load_model(options)
     mask = read_mask(options.mask) if options.mask else None
     style = model.encode_style(read_picture(options.image).rgb, mask, options.style_size, Path(options.image).stem)
-    _make_folder(output.parent)
+    make_folder(output.parent)
     style.save(output)
     print(output.resolve())
     return 0
@@ -149,21 +159,6 @@ class _Loaded(NamedTuple):
     path: Path
     rgb: Tensor
     alpha: Tensor | None
-
-
-def _find_images(names: Sequence[str]) -> list[Path]:
-    """Files as they are, folders walked for images."""
-    found: list[Path] = []
-    for name in names:
-        path = Path(name)
-        if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in EXTENSIONS and p.is_file())
-            if not inside:
-                raise ImageError(f"The folder {path} holds no images ({', '.join(sorted(EXTENSIONS))}).")
-            found += inside
-        else:
-            found.append(path)
-    return found
 
 
 def _batches(paths: Sequence[Path], size: int, batch: int) -> Iterator[list[_Loaded] | AdaINError]:
@@ -193,35 +188,12 @@ def _load(path: Path, size: int) -> _Loaded:
 
 def _styles(options: argparse.Namespace, model: StyleTransferModel) -> list[Style]:
     """All styles named by --style; blended into one unless --pairs."""
-    styles = [_style(name, model, options.style_size) for name in _expand_styles(options.style)]
+    styles = [read_style(name, model, options.style_size) for name in expand_styles(options.style)]
     if options.pairs:
         return styles
     if len(styles) == 1 and not options.weights:
         return styles
     return [Style.blend(styles, options.weights)]
-
-
-def _expand_styles(names: Sequence[str]) -> list[str]:
-    return [str(path) for name in names for path in (_find_images([name]) if Path(name).is_dir() else [name])]
-
-
-def _style(name: str, model: StyleTransferModel, size: int) -> Style:
-    """A style from an image, a saved style file, or the name of a preset."""
-    path = Path(name)
-    if path.suffix == ".safetensors":
-        style = Style.load(path)
-        style.check_made_for(model.fingerprint, model.architecture)
-        return style
-    if not path.exists() and not path.suffix:
-        return presets.load_preset(model, name)
-    return model.encode_style(read_picture(path).rgb, size=size, name=path.stem)
-
-
-def _load_model(options: argparse.Namespace) -> StyleTransferModel:
-    try:
-        return weight_files.load_model(options.model, options.device, _DTYPES[options.dtype])
-    except RuntimeError as error:  # torch: an unknown device, or one that is not there
-        raise AdaINError(f"The device {options.device!r} cannot be used ({str(error).splitlines()[0]}). Try --device cpu.") from error
 
 
 def _names_a_file(output: str) -> bool:
@@ -238,16 +210,6 @@ def _check_extension(output: Path, known: Collection[str], otherwise: str = "") 
         raise ImageError(f"{output} does not end with {' or '.join(sorted(known))}. Choose another name with -o.{otherwise}")
 
 
-def _make_folder(folder: Path) -> None:
-    """Make `folder`, and see that files can be written there before work is spent on them."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise ImageError(f"The output folder {folder} cannot be made or written ({error.strerror}). Choose another with -o.") from error
-
-
 # Options
 
 
@@ -261,31 +223,32 @@ def _parser() -> argparse.ArgumentParser:
         "--style", action="append", required=True, help="an image, a folder, a saved style or a preset; several are blended, or see --pairs"
     )
     command.add_argument("-o", "--output", required=True, metavar="OUT", help="a file, or a folder for CONTENT__STYLE.png")
-    command.add_argument("--weights", type=_numbers, metavar="W,W,...", help="weights of the blended styles (default: equal)")
+    command.add_argument("--weights", type=numbers, metavar="W,W,...", help="weights of the blended styles (default: equal)")
     command.add_argument("--pairs", action="store_true", help="paint every content in every style instead of blending the styles")
-    command.add_argument("--strength", type=_strength, default=1.0, help="0 (content) to 1 (full style), default 1")
+    command.add_argument("--strength", type=share, default=1.0, help="0 (content) to 1 (full style), default 1")
     command.add_argument(
         "--color", choices=get_args(ColorMode), default="style", help="whose colours: the style's, or the content's kept or matched"
     )
     command.add_argument("--mask", metavar="FILE", help="white where the style applies; elsewhere pictures stay as they are")
-    command.add_argument("--size", type=_size, default=0, help="scale contents to this short side in pixels first (0: as they are)")
-    command.add_argument("--batch", type=_count, default=1, help="pictures of equal size painted together (default 1)")
-    _add_style_size(command)
-    _add_model_options(command)
+    command.add_argument("--size", type=size, default=0, help="scale contents to this short side in pixels first (0: as they are)")
+    command.add_argument("--batch", type=count, default=1, help="pictures of equal size painted together (default 1)")
+    add_style_size(command)
+    add_model_options(command)
 
     command = _command(commands, "demo", _demo, "paint sample pictures in embedded styles, offline")
     command.add_argument("-o", "--output", default="adain-demo.png", metavar="SHEET", help="default: adain-demo.png")
-    _add_model_options(command)
+    add_model_options(command)
 
     cli_models.add_commands(commands, _command)
+    cli_video.add_commands(commands, _command)
 
     style = commands.add_parser("style", help="save and show styles").add_subparsers(required=True, metavar="COMMAND")
     command = _command(style, "save", _style_save, "save the style of an image as a small file")
     command.add_argument("image", metavar="IMAGE")
     command.add_argument("-o", "--output", required=True, metavar="OUT.safetensors")
     command.add_argument("--mask", metavar="FILE", help="white on the part of the image that is the style")
-    _add_style_size(command)
-    _add_model_options(command)
+    add_style_size(command)
+    add_model_options(command)
     command = _command(style, "show", _style_show, "describe a saved style")
     command.add_argument("style", metavar="STYLE.safetensors")
     return parser
@@ -298,48 +261,3 @@ def _command(
     command.add_argument("--debug", action="store_true", help="show the traceback of an error")
     command.set_defaults(run=run)
     return command
-
-
-def _add_style_size(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--style-size", type=_size, default=0, help="scale styles to this short side in pixels first: smaller gives finer strokes"
-    )
-
-
-def _add_model_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--model", default=None, help="a model file or an id of `adain models` (default: the embedded model)")
-    command.add_argument("--device", default=None, help="cpu, cuda, mps, ... (default: what is there)")
-    command.add_argument("--dtype", choices=_DTYPES, default="auto", help="precision of the network (default: the device's fastest)")
-
-
-def _numbers(text: str) -> list[float]:
-    try:
-        values = [float(part) for part in text.split(",")]
-        normalized_weights(values, len(values))
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a list of numbers such as 1,0.5") from error
-    except StyleError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-    return values
-
-
-def _strength(text: str) -> float:
-    return _checked(text, float, lambda v: 0 <= v <= 1, "a number from 0 to 1")
-
-
-def _size(text: str) -> int:
-    return _checked(text, int, lambda v: v >= 0, "a number of pixels, or 0")
-
-
-def _count(text: str) -> int:
-    return _checked(text, int, lambda v: v >= 1, "a whole number of at least 1")
-
-
-def _checked(text, kind, holds, expected):  # noqa: ANN001, ANN202 - generic in int and float, typed by its three callers
-    try:
-        value = kind(text)
-    except ValueError:
-        value = None
-    if value is None or not holds(value):
-        raise argparse.ArgumentTypeError(f"{text!r} is not {expected}")
-    return value

@@ -1,0 +1,185 @@
+"""The command on video: `adain video`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from torch import Tensor
+from tqdm import tqdm
+
+from .cli_models import AddCommand
+from .cli_options import add_model_options, add_style_size, expand_styles, load_model, make_folder, numbers, read_style, share, size
+from .color import ColorMode
+from .errors import KeyframeError, StyleError, VideoError
+from .images import read_mask
+from .keyframes import Keyframes, StyleTrack
+from .style import Region, Style
+from .temporal import Shots, Stability, Task, measure_shots, paint_frames
+
+if TYPE_CHECKING:
+    from .video import Frame
+
+# PyAV is imported inside the command: it is an extra.
+
+
+def _video(options: argparse.Namespace) -> int:
+    from .video import Encoding, convert, frames, partial_of
+
+    output = Path(options.output)
+    if not output.suffix:
+        raise VideoError(f"{output} has no extension that would say what to write. Give a name that ends in .mp4, .mkv, .mov or .webm.")
+    stability = Stability(0, 0) if options.moments == "frame" else Stability(options.radius, options.hold, options.flow)
+    keyframes = _keyframes(options.keyframes) if options.keyframes else None
+    if keyframes and keyframes.weights and options.weights:
+        raise StyleError("Both --weights and the keyframes give weights. Leave one of them out.")
+    mask = read_mask(options.mask) if options.mask else None
+    model = load_model(options)
+    styles = [read_style(name, model, options.style_size).to(model.device) for name in expand_styles(options.style)]
+    track = StyleTrack(styles, keyframes) if keyframes else None
+    fixed = Style.blend(styles, options.weights) if len(styles) > 1 else styles[0]
+    chunk = options.batch or (1 if model.device.type == "cpu" else 8)
+    make_folder(output.parent)
+
+    def tasks(shown: Iterable[Frame]) -> Iterator[Task]:
+        for frame in shown:
+            style, strength = track.at(frame.index, frame.seconds) if track else (fixed, 1.0)
+            yield Task(frame.image, frame.index, [Region(style)], strength * options.strength, mask)
+
+    def complain(sentence: str) -> None:
+        tqdm.write(f"adain: {sentence}", file=sys.stderr)
+
+    shots: Shots | None = None
+    if options.moments == "shot":
+        with tqdm(desc="measuring", unit="frame", disable=None) as bar:
+
+            def counted() -> Iterator[Task]:
+                for task in tasks(frames(options.input)):
+                    bar.update()
+                    yield task
+
+            shots = measure_shots(model, counted, chunk=chunk)
+        stability = Stability(0, options.hold, options.flow)
+
+    def paint(shown: Iterator[Frame]) -> Iterator[Tensor]:
+        return paint_frames(model, tasks(shown), stability, color=options.color, chunk=chunk, shots=shots)
+
+    encoding = Encoding(options.codec, options.crf, options.preset, options.pixel_format)
+    with tqdm(unit="frame", disable=None) as bar, _asked_to_stop() as stopped:
+
+        def progress(done: int, total: int) -> None:
+            if stopped.is_set():
+                raise KeyboardInterrupt
+            if bar.total is None:
+                bar.total, bar.n, bar.initial = total or None, done, done  # after --resume only the rest counts for the rate
+            bar.update(done - bar.n)
+
+        try:
+            convert(
+                options.input,
+                output,
+                paint,
+                encoding=encoding,
+                settings=_settings(options, model.fingerprint),
+                resume=options.resume,
+                warmup=stability.warmup,
+                report=complain,
+                progress=progress,
+            )
+        except KeyboardInterrupt:
+            complain(f"stopped after {bar.n} frames; they can be played in {partial_of(output)}, and --resume goes on from there")
+            return 1
+    print(output.resolve())
+    return 0
+
+
+def _keyframes(path: str) -> Keyframes:
+    try:
+        return Keyframes.parse(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise KeyframeError(f"The keyframes {path} cannot be read ({reason}). Give a text file with one keyframe a line.") from error
+    except KeyframeError as error:
+        raise KeyframeError(f"{path}: {error}") from error
+
+
+def _settings(options: argparse.Namespace, fingerprint: str) -> str:
+    """All that the pictures and their encoding depend on: what a resumed run must have in common with the one before."""
+    names = ("style", "weights", "strength", "color", "mask", "style_size", "dtype", "moments", "radius", "hold", "flow")
+    encoding = ("codec", "crf", "preset", "pixel_format")
+    values: dict[str, Any] = {name: getattr(options, name) for name in (*names, *encoding)}
+    values["keyframes"] = Path(options.keyframes).read_text(encoding="utf-8") if options.keyframes else None
+    return json.dumps({**values, "model": fingerprint[:12]}, sort_keys=True)
+
+
+@contextmanager
+def _asked_to_stop() -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C sets, so that the frame at hand is finished; the second one interrupts at once."""
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event
+        return
+
+    def handle(*_: object) -> None:
+        event.set()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = signal.signal(signal.SIGINT, handle)
+    try:
+        yield event
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def add_commands(commands: Any, add: AddCommand) -> None:
+    """Add the command on video to `commands`."""
+    command = add(commands, "video", _video, "paint a video without flicker; sound is copied")
+    command.add_argument("input", metavar="IN", help="a video file")
+    command.add_argument("-o", "--output", required=True, metavar="OUT", help="a file that ends in .mp4, .mkv, .mov, .webm or the like")
+    command.add_argument(
+        "--style", action="append", required=True, help="an image, a folder, a saved style or a preset; several are blended"
+    )
+    command.add_argument("--weights", type=numbers, metavar="W,W,...", help="weights of the blended styles (default: equal)")
+    command.add_argument("--strength", type=share, default=1.0, help="0 (content) to 1 (full style), default 1")
+    command.add_argument(
+        "--keyframes", metavar="FILE", help="strength and weights over time: lines such as `2s strength=1 weights=1,0 smooth` (see docs)"
+    )
+    command.add_argument("--color", choices=get_args(ColorMode), default="style", help="whose colours, as for stylize")
+    command.add_argument("--mask", metavar="FILE", help="white where the style applies, in every frame")
+    add_style_size(command)
+    group = command.add_argument_group("stability")
+    group.add_argument(
+        "--moments",
+        choices=("window", "shot", "frame"),
+        default="window",
+        help="content moments smoothed over neighbouring frames (default), shared by all frames between two cuts (reads the video "
+        "three times), or each frame's own without any stability",
+    )
+    defaults = Stability()
+    group.add_argument(
+        "--radius", type=size, default=defaults.radius, help=f"frames on either side of the window, default {defaults.radius}"
+    )
+    group.add_argument(
+        "--hold",
+        type=share,
+        default=defaults.hold,
+        help=f"how much of the previous frame stays where nothing changes, default {defaults.hold}",
+    )
+    group.add_argument("--flow", action="store_true", help="hold what moves as well, by optical flow (needs the extra `flow`)")
+    group = command.add_argument_group("encoding")
+    group.add_argument(
+        "--codec", default="", help="an encoder of FFmpeg: libx264, libx265, libvpx-vp9, libsvtav1, ffv1, ... (default: by OUT)"
+    )
+    group.add_argument("--crf", type=float, help="constant rate factor: lower is better and larger (default: visually lossless)")
+    group.add_argument("--preset", default="", help="the encoder's speed, such as fast or slow")
+    group.add_argument("--pixel-format", default="", help="such as yuv420p or yuv444p10le (default: the video's)")
+    command.add_argument("--resume", action="store_true", help="go on with what an interrupted run has left")
+    command.add_argument("--batch", type=size, default=0, help="frames painted together (default: 1 on a CPU, else 8)")
+    add_model_options(command)

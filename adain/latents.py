@@ -15,7 +15,7 @@ from torch import Tensor
 
 from .affine import affine
 from .errors import ImageError, StyleError
-from .images import check_mask, resize
+from .images import check_mask
 from .moments import CHANNEL_EPS, Statistics, blend, channel_moments
 from .style import normalized_weights
 
@@ -136,12 +136,13 @@ def latent_mask(mask: Tensor, latent: Tensor) -> Tensor:
     n is 1 or the number of pictures; for a video it may be any number of frames, which are averaged down or repeated to the
     latent's own. Raises ImageError for anything else.
     """
+    # Averages, not a wider filter: a latent pixel is covered by the pixels it stands for, and a mask of whole blocks keeps its edge.
     if latent.ndim == 4:
-        return resize(check_mask(mask, "mask", len(latent)), latent.shape[-2:])
-    frames = resize(check_mask(mask, "mask", len(mask)), latent.shape[-2:])
-    if len(frames) == 1:
-        return frames
-    clip = F.interpolate(frames.transpose(0, 1)[None], size=latent.shape[2:], mode="area")
+        return F.interpolate(check_mask(mask, "mask", len(latent)), size=latent.shape[2:], mode="area")
+    frames = check_mask(mask, "mask", len(mask)).transpose(0, 1)[None]
+    if frames.shape[2] == 1:
+        return F.interpolate(frames[:, :, 0], size=latent.shape[3:], mode="area")
+    clip = F.interpolate(frames, size=latent.shape[2:], mode="area")
     return frames_of(clip.expand(len(latent), -1, -1, -1, -1))
 
 

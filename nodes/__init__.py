@@ -7,6 +7,8 @@ from comfy_api.latest import ComfyExtension, io
 from . import folders
 from .colors import MatchColors
 from .grid import StyleGrid
+from .guidance import GuideModel
+from .latent import MatchLatent
 from .model import LoadModel
 from .style_files import LoadStyle, SaveStyle
 from .styles import BlendStyles, EncodeStyle, StylePreset, StyleRegion
@@ -33,4 +35,6 @@ class AdaINExtension(ComfyExtension):
             SaveStyle,
             LoadStyle,
             StyleGrid,
+            MatchLatent,
+            GuideModel,
         ]

@@ -1,6 +1,6 @@
 """Makes the example workflows' graphs, thumbnails and screenshots anew, from example_workflows/api/ and the embedded weights.
 
-cd tests && python -m comfy.examples
+cd tests && python -m comfy.examples [NAME...]     all of them, or these workflows and nodes
 """
 
 from __future__ import annotations
@@ -8,10 +8,13 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
+import torch
 from adain_style_transfer import adain
+from adain_style_transfer.adain.sheet import contact_sheet
 from PIL import Image
 from playwright.sync_api import Page
 from torch import Tensor
@@ -34,8 +37,17 @@ _NOTES = {
     "after_diffusion": "Choose a checkpoint. What it makes is painted in the style: **AdaIN Transfer** takes any image.",
     "color_match_after_diffusion": "Choose a checkpoint and your picture. **Match Colors** gives the result the colours "
     "of the picture it was made from.",
+    "guided_text_to_image": "Choose a checkpoint and a painting. **AdaIN Guidance** pulls each step of the sampler towards the painting's "
+    "colours and contrast; **AdaIN Transfer** then adds its strokes lightly.",
+    "paint_diffuse_paint": "Choose a checkpoint, a photo and a painting. The photo is painted, redrawn by the diffusion model under "
+    "guidance, and lightly painted again.",
+    "video_without_drift": "Choose a video model. **AdaIN Latent** gives every frame the colours and contrast of the first ones.",
     "style_grid": "Every picture in every style, to choose by looking. Connect more styles: a new socket appears with each.",
 }
+
+_SHOWN = ("quick_start", "two_styles_blended", "sky_and_ground", "style_grid", "guided_text_to_image")
+_ASKING = ("guided_text_to_image",)
+"""Shown as they are before they run: they ask for a checkpoint."""
 
 _LAY_OUT = """
 async ([prompt, note]) => {
@@ -107,7 +119,10 @@ _PLAIN = """
 """
 
 
-def main() -> None:
+def main(names: list[str]) -> None:
+    def wanted(name: str) -> bool:
+        return not names or name in names
+
     _PICTURES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, running(Path(folder), faults=False, name="adain-style-transfer") as comfy:
         content = adain.read_picture(_SAMPLES / "cat.jpg").rgb
@@ -116,20 +131,22 @@ def main() -> None:
         _make_video(comfy)
         with page_of(comfy.address) as page:
             page.evaluate(_PLAIN)
-            for path in sorted((EXAMPLES / "api").glob("*.json")):
-                result = _paint(comfy, example(path.stem))
-                _save(
-                    _side_by_side(content, result) if path.stem != "style_grid" else adain.images.to_pil(result),
-                    EXAMPLES / f"{path.stem}.jpg",
-                    640,
-                )
+            for path in sorted(path for path in (EXAMPLES / "api").glob("*.json") if wanted(path.stem)):
+                if path.stem == "video_without_drift":
+                    thumbnail = _drift(comfy, content)
+                    _save(thumbnail, _PICTURES / "drift.jpg", 900)
+                else:
+                    result = _paint(comfy, example(path.stem))
+                    thumbnail = _side_by_side(content, result) if path.stem != "style_grid" else adain.images.to_pil(result)
+                _save(thumbnail, EXAMPLES / f"{path.stem}.jpg", 640)
                 graph = page.evaluate(_LAY_OUT, [example(path.stem), _NOTES[path.stem]])
                 (EXAMPLES / f"{path.stem}.json").write_text(json.dumps(graph, indent=1, ensure_ascii=False) + "\n")
                 page.evaluate(_LOAD, graph)
-                if path.stem in ("quick_start", "two_styles_blended", "sky_and_ground", "style_grid"):
-                    _run(page)
+                if path.stem in _SHOWN:
+                    if path.stem not in _ASKING:
+                        _run(page)
                     _shoot(page, page.evaluate(_BOUNDS), _PICTURES / f"{path.stem}.jpg", 1200)
-            for kind in sorted(kind for kind in comfy.json("/object_info") if kind.startswith("AdaIN_")):
+            for kind in sorted(kind for kind in comfy.json("/object_info") if kind.startswith("AdaIN_") and wanted(kind)):
                 page.evaluate("kind => { app.graph.clear(); const n = LiteGraph.createNode(kind); n.pos = [0, 0]; app.graph.add(n) }", kind)
                 page.wait_for_timeout(300)
                 _shoot(page, page.evaluate(_BOUNDS), _PICTURES / f"{kind}.jpg", 600)
@@ -157,6 +174,26 @@ def _paint(comfy: ComfyServer, prompt: Prompt) -> Tensor:
     if prompt[last]["class_type"] == "SaveVideo":
         prompt[last] = {"class_type": "SaveImage", "inputs": {"images": ["5", 0], "filename_prefix": "frame"}}
     return comfy.image(comfy.run(prompt).images[last][0])
+
+
+def _drift(comfy: ComfyServer, content: Tensor) -> Image.Image:
+    """Frames whose colours drift, above the same frames tied to the first: AdaIN Latent on pixels, where a video model would be."""
+    count = 5
+    warmth = torch.tensor([0.22, 0.02, -0.2]).view(1, 3, 1, 1)
+    drifting = [((content - 0.5) * (1 - 0.35 * t) + 0.5 + warmth * t).clamp(0, 1) for t in torch.linspace(0, 1, count)]
+    prompt: Prompt = {"vae": {"class_type": "VAELoader", "inputs": {"vae_name": "pixel_space"}}}
+    settings = {"strength": 1.0, "frames": "each frame", "style_frames": "together", "window": 0}
+    for i, frame in enumerate(drifting):
+        prompt |= {
+            f"frame{i}": {"class_type": "LoadImage", "inputs": {"image": comfy.put_image(f"frame{i}.png", frame)}},
+            f"latent{i}": {"class_type": "VAEEncode", "inputs": {"pixels": [f"frame{i}", 0], "vae": ["vae", 0]}},
+            f"tied{i}": {"class_type": "AdaIN_Latent", "inputs": {"samples": [f"latent{i}", 0], "style": ["latent0", 0]} | settings},
+            f"decoded{i}": {"class_type": "VAEDecode", "inputs": {"samples": [f"tied{i}", 0], "vae": ["vae", 0]}},
+            f"saved{i}": {"class_type": "SaveImage", "inputs": {"images": [f"decoded{i}", 0], "filename_prefix": "tied"}},
+        }
+    saved = comfy.run(prompt).images
+    tied = [comfy.image(saved[f"saved{i}"][0]) for i in range(count)]
+    return adain.images.to_pil(contact_sheet([drifting, tied], row_labels=["drifting", "AdaIN Latent"], cell=256))
 
 
 def _run(page: Page) -> None:
@@ -192,4 +229,4 @@ def _save(image: Image.Image, path: Path, width: int) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

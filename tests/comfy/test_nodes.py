@@ -27,6 +27,8 @@ NODES = {
     "AdaIN_SaveStyle": ({"style", "name"}, ["ADAIN_STYLE"]),
     "AdaIN_LoadStyle": ({"name"}, ["ADAIN_STYLE"]),
     "AdaIN_StyleGrid": ({"adain_model", "images", "styles", "cell", "strength", "color"}, ["IMAGE"]),
+    "AdaIN_Latent": ({"samples", "style", "strength", "frames", "style_frames", "window", "mask", "style_mask"}, ["LATENT"]),
+    "AdaIN_Guidance": ({"model", "styles", "strength", "start", "end", "schedule", "frames", "mask"}, ["MODEL"]),
 }
 
 

@@ -10,6 +10,8 @@ from dataclasses import replace
 import torch
 from comfy_api.latest import ComfyExtension, io
 
+from .diffusion import Conditioning, Latent, Pair, Watch
+
 Model = io.Custom("ADAIN_MODEL")
 
 
@@ -86,7 +88,7 @@ class Checksum(io.ComfyNode):
 
 class Faults(ComfyExtension):
     async def get_node_list(self):
-        return [Tamper, Hinder, Checksum]
+        return [Tamper, Hinder, Checksum, Conditioning, Watch, Latent, Pair]
 
 
 async def comfy_entrypoint():

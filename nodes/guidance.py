@@ -10,7 +10,7 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..adain import StyleError
+from ..adain import ImageError, StyleError
 from ..adain.latents import Scope, blended_statistics, frames_of, move
 from .latent import from_latent, latent_strength_input, scope_input
 from .sockets import CATEGORY, ImageOut, from_mask
@@ -41,7 +41,7 @@ class GuideModel(io.ComfyNode):
                 io.DynamicCombo.Input(
                     "styles",
                     options=[io.DynamicCombo.Option(str(count), _style_slots(count)) for count in range(1, _MAX_STYLES + 1)],
-                    tooltip="How many styles are mixed; each has a socket, and beside it a weight if there are several. 1 by default.",
+                    tooltip="How many styles are mixed; each has a socket and a weight. 1 by default.",
                 ),
                 latent_strength_input(),
                 io.Float.Input(
@@ -99,7 +99,7 @@ class GuideModel(io.ComfyNode):
         # A socket left open takes no part, like a weight of 0.
         linked = [i for i in range(1, count + 1) if styles.get(f"style_{i}") is not None]
         latents = [from_latent(styles[f"style_{i}"], "style latent") for i in linked]
-        weights = [styles.get(f"weight_{i}", 1.0) for i in linked]
+        weights = [styles[f"weight_{i}"] if count > 1 else 1.0 for i in linked]
         for latent in latents:
             _check_channels(latent, model.get_model_object("latent_format"))
         blended_statistics(latents, weights)  # the sentence for unusable weights comes from this node, not from the sampler
@@ -110,7 +110,7 @@ class GuideModel(io.ComfyNode):
         return io.NodeOutput(patched)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Guidance:
     """A post-CFG function: moves the denoised prediction's moments. Holds no state between steps."""
 
@@ -126,6 +126,11 @@ class Guidance:
 
     def __call__(self, args: Mapping[str, Any]) -> Tensor:
         denoised, model = args["denoised"], args["model"]
+        if denoised.ndim not in (4, 5):
+            raise ImageError(
+                f"The model samples latents of the shape {list(denoised.shape)}: sound, or video and sound in one. "
+                "AdaIN Guidance steers pictures and video alone; AdaIN Latent can follow, on the video separated from the sound."
+            )
         strength = self.strength * self._share(model.model_sampling, float(args["sigma"].max()))
         if not strength:
             return denoised
@@ -157,18 +162,19 @@ def _style_slots(count: int) -> list[io.Input]:
                 "are one style together.",
             )
         )
-        if count > 1:
-            slots.append(
-                io.Float.Input(
-                    f"weight_{i}",
-                    default=1.0,
-                    min=0.0,
-                    max=1.0,
-                    step=0.01,
-                    display_mode=io.NumberDisplay.slider,
-                    tooltip=f"How much style_{i} counts against the others. 1 by default; higher brings it forward, 0 leaves it out.",
-                )
+        # Also beside a single style, where it does not matter: the page cannot make a choice that shows sockets and no widget.
+        slots.append(
+            io.Float.Input(
+                f"weight_{i}",
+                default=1.0,
+                min=0.0,
+                max=1.0,
+                step=0.01,
+                display_mode=io.NumberDisplay.slider,
+                tooltip=f"How much style_{i} counts against the others. 1 by default; higher brings it forward, 0 leaves it out. "
+                "With one style it does not matter.",
             )
+        )
     return slots
 
 

@@ -33,7 +33,7 @@ def node(kind, **inputs):
     return {"class_type": kind, "inputs": inputs}
 
 
-def guidance(*styles, weights=(), strength=1.0, start=0.0, end=1.0, schedule="constant", frames="each frame", **optional):
+def guidance(*styles, weights=(1.0,), strength=1.0, start=0.0, end=1.0, schedule="constant", frames="each frame", **optional):
     """AdaIN Guidance towards the latents of the nodes `styles`; its model is connected by `text_to_image` or `text_to_video`."""
     slots = {f"styles.style_{i}": [style, 0] for i, style in enumerate(styles, 1)}
     slots |= {f"styles.weight_{i}": weight for i, weight in enumerate(weights, 1)}

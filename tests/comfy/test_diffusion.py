@@ -310,6 +310,9 @@ class TestSentences:
         prompt |= {"33": node("VAEEncode", pixels=["5", 0], vae=["32", 2])}
         assert "The style latent has 4 channels and the model's latents have 16" in comfy.run(prompt).error
 
+    def test_model_of_video_and_sound(self, comfy):
+        assert "The model samples latents of the shape [1, 1, 320]" in comfy.run(text_to_image(node("AdaINTest_Pack"), guidance("6"))).error
+
     def test_start_after_end(self, comfy):
         error = comfy.run(text_to_image(guidance("6", start=0.8, end=0.2))).error
         assert "starts at 0.8 and ends at 0.2" in error

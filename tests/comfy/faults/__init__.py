@@ -10,7 +10,7 @@ from dataclasses import replace
 import torch
 from comfy_api.latest import ComfyExtension, io
 
-from .diffusion import Conditioning, Latent, Pair, Watch
+from .diffusion import Conditioning, Latent, Pack, Pair, Watch
 
 Model = io.Custom("ADAIN_MODEL")
 
@@ -88,7 +88,7 @@ class Checksum(io.ComfyNode):
 
 class Faults(ComfyExtension):
     async def get_node_list(self):
-        return [Tamper, Hinder, Checksum, Conditioning, Watch, Latent, Pair]
+        return [Tamper, Hinder, Checksum, Conditioning, Watch, Latent, Pack, Pair]
 
 
 async def comfy_entrypoint():

@@ -56,6 +56,20 @@ class Watch(io.ComfyNode):
         return io.NodeOutput(patched)
 
 
+class Pack(io.ComfyNode):
+    """Predictions [B, 1, N], as of models that sample a video and its sound in one."""
+
+    @classmethod
+    def define_schema(cls):
+        return io.Schema("AdaINTest_Pack", category="test", inputs=[io.Model.Input("model")], outputs=[io.Model.Output()])
+
+    @classmethod
+    def execute(cls, model):
+        patched = model.clone()
+        patched.set_model_sampler_post_cfg_function(lambda args: args["denoised"].flatten(1)[:, None])
+        return io.NodeOutput(patched)
+
+
 class Latent(io.ComfyNode):
     """Shows the keys of a LATENT and the sum of its noise mask."""
 

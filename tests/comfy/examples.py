@@ -129,6 +129,9 @@ def main(names: list[str]) -> None:
         content = content[:, :, : content.shape[2] // 2 * 2, : content.shape[3] // 2 * 2]  # video codecs want even sizes
         comfy.put_image("example.png", content)
         _make_video(comfy)
+        checkpoint = comfy.base / "models" / "checkpoints" / example("guided_text_to_image")["1"]["inputs"]["ckpt_name"]
+        checkpoint.parent.mkdir()
+        checkpoint.touch()  # else the page covers the graph with a notice that it is missing
         with page_of(comfy.address) as page:
             page.evaluate(_PLAIN)
             for path in sorted(path for path in (EXAMPLES / "api").glob("*.json") if wanted(path.stem)):
@@ -166,9 +169,11 @@ def _make_video(comfy: ComfyServer) -> None:
 
 
 def _paint(comfy: ComfyServer, prompt: Prompt) -> Tensor:
-    """The picture that `prompt` ends with; where a checkpoint would make one, the sample photo stands in."""
+    """The picture that `prompt` ends with; for a checkpoint's picture the sample photo stands in, for a painting a preset."""
     last = max(prompt, key=int)
     for node in prompt.values():
+        if node["class_type"] == "AdaIN_EncodeStyle":
+            node.update(class_type="AdaIN_StylePreset", inputs={"adain_model": node["inputs"]["adain_model"], "preset": "great-wave"})
         if node["class_type"] == "VAEDecode":
             node.update(class_type="LoadImage", inputs={"image": "example.png"})
     if prompt[last]["class_type"] == "SaveVideo":

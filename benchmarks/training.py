@@ -40,7 +40,7 @@ def main() -> None:
                     torch.cuda.synchronize()
                 seconds.append(time.perf_counter() - started)
             if step == 0:
-                print(f"{counter.get_total_flops() / 1e12:.3f} TFLOP per step of {recipe.batch} pairs of {recipe.crop} px")
+                print(f"{counter.get_total_flops() / 1e12:.4f} TFLOP per step of {recipe.batch} pairs of {recipe.crop} px")
     middle = statistics.median(seconds[WARM_UP:])
     print(f"{middle:.3f} s per step on {trainer.device} with {torch.get_num_threads()} threads, {recipe.precision} precision")
 

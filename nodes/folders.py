@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from functools import lru_cache
+from pathlib import Path
 
 import folder_paths
 
@@ -26,6 +27,11 @@ def files(folder: str) -> list[str]:
     """Names of the safetensors files in `folder`; none if it is missing or cannot be read."""
     # Another pack or extra_model_paths.yaml may have added extensions that hold pickles.
     return [name for name in folder_paths.get_filename_list(folder) if name.endswith(_EXTENSION)]
+
+
+def places(folder: str) -> list[Path]:
+    """The folders on disk that make up `folder`; new files go into the first."""
+    return [Path(place) for place in folder_paths.get_folder_paths(folder)]
 
 
 def path_of(folder: str, name: str) -> str | None:

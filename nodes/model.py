@@ -8,7 +8,7 @@ from comfy_api.latest import io
 
 from ..adain import ModelError
 from ..weights import EMBEDDED
-from . import folders
+from . import catalog, folders
 from .devices import PRECISIONS, ManagedModel, open_model
 from .sockets import CATEGORY, ImageOut, ModelSocket
 
@@ -20,15 +20,17 @@ class LoadModel(io.ComfyNode):
             node_id="AdaIN_LoadModel",
             display_name="Load AdaIN Model",
             category=CATEGORY,
-            description="Loads a style transfer model. The first one in the list ships with the pack and needs no download.",
+            description="Loads a style transfer model. The first one in the list ships with the pack and needs no download; others are "
+            "downloaded on first use.",
             search_aliases=["style transfer model", "adain", "neural style", "adain loader"],
             inputs=[
                 io.Combo.Input(
                     "model",
-                    options=[*EMBEDDED, *folders.files(folders.MODELS)],
+                    options=[*EMBEDDED, *catalog.choices()],
                     default=next(iter(EMBEDDED)),
-                    tooltip="The model that paints. First the embedded one (default: small, fast, always there), then the .safetensors "
-                    "files in ComfyUI's models/adain folder. Styles belong to the model that encoded them.",
+                    tooltip="The model that paints. First the embedded one (default: small, fast, always there), then the catalogue's, "
+                    "downloaded into models/adain on first use, then other .safetensors files in that folder. Styles belong to the "
+                    "model that encoded them.",
                 ),
                 io.Combo.Input(
                     "precision",
@@ -49,27 +51,45 @@ class LoadModel(io.ComfyNode):
     @classmethod
     def validate_inputs(cls, model: str) -> bool | str:
         try:
-            model_path(model)
+            _fingerprint(model)
         except ModelError as error:
             return str(error)
         return True
 
     @classmethod
     def fingerprint_inputs(cls, model: str, precision: str) -> str:
-        return folders.fingerprint(model_path(model))
+        return _fingerprint(model)
 
     @classmethod
     def execute(cls, model: str, precision: str) -> ImageOut:
         return io.NodeOutput(open_model(model_path(model), precision))
 
 
-def model_path(name: str) -> str:
-    """The file of an embedded model or of one in models/adain. Raises ModelError if there is none."""
-    path = str(EMBEDDED[name]) if name in EMBEDDED else folders.path_of(folders.MODELS, name)
-    if path is None or not Path(path).is_file():
-        choices = ", ".join([*EMBEDDED, *folders.files(folders.MODELS)])
+def model_path(name: str) -> Path:
+    """The file of an embedded model, of one in models/adain, or of one of the catalogue, which is downloaded if need be.
+
+    Raises ModelError if there is none.
+    """
+    return _local(name) or _listed(name).path()
+
+
+def _fingerprint(name: str) -> str:
+    """Of the model that `model_path` would give, without downloading it."""
+    path = _local(name)
+    return folders.fingerprint(str(path)) if path else _listed(name).fingerprint
+
+
+def _local(name: str) -> Path | None:
+    path = EMBEDDED[name] if name in EMBEDDED else Path(folders.path_of(folders.MODELS, name) or "")
+    return path if path.is_file() else None
+
+
+def _listed(name: str) -> catalog.Listed:
+    found = catalog.find(name)
+    if found is None:
+        choices = ", ".join([*EMBEDDED, *catalog.choices()])
         raise ModelError(f"There is no AdaIN model {name!r}. Choose one of: {choices}; or put a .safetensors file into models/adain.")
-    return path
+    return found
 
 
 def embedded_model() -> ManagedModel:

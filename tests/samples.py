@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from adain_style_transfer.adain.architectures.kuko6 import Kuko6
 from adain_style_transfer.adain.architectures.lite import Lite
 from adain_style_transfer.adain.architectures.vgg19 import VGG19, WIDTHS
 from safetensors.torch import save_file
@@ -29,6 +30,19 @@ def small_lite(seed=0):
 
 def vgg19(seed=0):
     return randomized(VGG19(), seed)
+
+
+def published_kuko6():
+    """A model with random weights, and its state dict as its author publishes it."""
+    model = randomized(Kuko6())
+    features = {"conv1_1": 0, "conv1_2": 2, "conv2_1": 5, "conv2_2": 7}
+    features |= {"conv3_1": 10, "conv3_2": 12, "conv3_3": 14, "conv3_4": 16, "conv4_1": 19}
+    decoder = {"conv4_1": 1, "conv3_2": 4, "conv3_1": 6, "conv2_2": 9, "conv2_1": 11, "conv1_2": 13, "conv1_1": 15}
+    state = {}
+    for key, value in model.state_dict().items():
+        part, layer, kind = key.split(".")
+        state[f"{part}.{(features if part == 'encoder' else decoder)[layer]}.{kind}"] = value
+    return model, state
 
 
 def picture(height, width, seed=0, batch=1):

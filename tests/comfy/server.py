@@ -159,8 +159,13 @@ class Client:
 
 
 @contextmanager
-def running(base: Path, *options: str, faults: bool = True, name: str = "in-any.folder") -> Iterator[ComfyServer]:
-    """Boot ComfyUI on a free port with `base` as its base directory and this pack as `name` in custom_nodes; ended on leaving."""
+def running(
+    base: Path, *options: str, faults: bool = True, name: str = "in-any.folder", environment: Mapping[str, str] | None = None
+) -> Iterator[ComfyServer]:
+    """Boot ComfyUI on a free port with `base` as its base directory and this pack as `name` in custom_nodes; ended on leaving.
+
+    `environment` is added to the variables that it inherits.
+    """
     comfyui = find_comfyui()
     assert comfyui is not None
     for folder in ("custom_nodes", "input", "output", "models"):
@@ -173,7 +178,7 @@ def running(base: Path, *options: str, faults: bool = True, name: str = "in-any.
     command += ["--disable-api-nodes", "--database-url", "sqlite:///:memory:", "--base-directory", str(base), *options]
     log = base / "comfyui.log"
     with log.open("wb") as file:
-        process = subprocess.Popen(command, cwd=comfyui, stdout=file, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, cwd=comfyui, env={**os.environ, **(environment or {})}, stdout=file, stderr=subprocess.STDOUT)
         server = ComfyServer(f"127.0.0.1:{port}", process, log, base)
         try:
             _await_answer(server)

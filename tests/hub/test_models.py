@@ -6,7 +6,6 @@ import pytest
 import samples
 import torch
 from adain_style_transfer import adain, weights
-from adain_style_transfer.adain.architectures.kuko6 import Kuko6
 from adain_style_transfer.adain.architectures.vgg19 import NAOTO_ENCODER, VGG19
 from adain_style_transfer.adain.cli import main as cli
 from adain_style_transfer.adain.errors import ModelError
@@ -33,21 +32,8 @@ def saved(state, path, legacy=False):
     return path.read_bytes()
 
 
-def published_kuko6():
-    """A model with random weights, and its state dict as its author publishes it."""
-    model = samples.randomized(Kuko6())
-    features = {"conv1_1": 0, "conv1_2": 2, "conv2_1": 5, "conv2_2": 7}
-    features |= {"conv3_1": 10, "conv3_2": 12, "conv3_3": 14, "conv3_4": 16, "conv4_1": 19}
-    decoder = {"conv4_1": 1, "conv3_2": 4, "conv3_1": 6, "conv2_2": 9, "conv2_1": 11, "conv1_2": 13, "conv1_1": 15}
-    state = {}
-    for key, value in model.state_dict().items():
-        part, layer, kind = key.split(".")
-        state[f"{part}.{(features if part == 'encoder' else decoder)[layer]}.{kind}"] = value
-    return model, state
-
-
 def test_the_seed_model_on_first_use(hub, tmp_path):
-    model, state = published_kuko6()
+    model, state = samples.published_kuko6()
     data = saved(state, tmp_path / "model_puddle.pt")
     (tmp_path / "model_puddle.pt").unlink()
     hub.add("spaces/kuko6/copy", "models/model_puddle.pt", data)

@@ -75,11 +75,11 @@ def _video(options: argparse.Namespace) -> int:
     with tqdm(unit="frame", disable=None) as bar, _asked_to_stop() as stopped:
 
         def progress(done: int, total: int) -> None:
-            if stopped.is_set():
-                raise KeyboardInterrupt
             if bar.total is None:
                 bar.total, bar.n, bar.initial = total or None, done, done  # after --resume only the rest counts for the rate
             bar.update(done - bar.n)
+            if stopped.is_set():
+                raise KeyboardInterrupt
 
         try:
             convert(

@@ -102,6 +102,8 @@ class VideoReader:
         self.stream: Any = streams[0]
         # Frame threads would report an error packets later than where it happened, and slices use both cores too.
         self.stream.thread_type = "SLICE"
+        # Errors are to be told, not painted over by what the decoder makes up.
+        self.stream.codec_context.options = {"err_detect": "crccheck+explode"}
         self.copied = [s for s in self.container.streams if s.type in ("audio", "subtitle") and s.codec_context]
         self.time_base: Fraction = self.stream.time_base or Fraction(1, 90000)
         self.rate = Fraction(self.stream.average_rate or self.stream.guessed_rate or 25)
@@ -336,13 +338,13 @@ class VideoWriter:
         try:
             # A name such as h264 is looked up too: it stands for the library that encodes it.
             encoder = av.Codec(codec, "w")
+            if encoder.type != "video":
+                raise VideoError(f"{codec!r} does not encode video. Try libx264, libx265, libvpx-vp9, libsvtav1 or ffv1.")
             video: Any = container.add_stream(codec, rate=self._reader.rate)
         except UnknownCodecError as error:
             raise VideoError(f"There is no video encoder {codec!r}. Try libx264, libx265, libvpx-vp9, libsvtav1 or ffv1.") from error
         except ValueError as error:
             raise VideoError(f"A {self._path.suffix} file cannot hold {codec} video. Choose another codec, or .mkv.") from error
-        if not isinstance(video, av.VideoStream):
-            raise VideoError(f"{codec!r} does not encode video. Try libx264, libx265, libvpx-vp9, libsvtav1 or ffv1.")
         context = video.codec_context
         known = {option.name for option in context.supported_options.private} if hasattr(context, "supported_options") else None
         context.options = self._options(codec, known)

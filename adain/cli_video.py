@@ -73,8 +73,11 @@ def _video(options: argparse.Namespace) -> int:
 
     encoding = Encoding(options.codec, options.crf, options.preset, options.pixel_format)
     with tqdm(unit="frame", disable=None) as bar, _asked_to_stop() as stopped:
+        finished = 0
 
         def progress(done: int, total: int) -> None:
+            nonlocal finished
+            finished = done  # a bar that is not shown does not count
             if bar.total is None:
                 bar.total, bar.n, bar.initial = total or None, done, done  # after --resume only the rest counts for the rate
             bar.update(done - bar.n)
@@ -94,7 +97,7 @@ def _video(options: argparse.Namespace) -> int:
                 progress=progress,
             )
         except KeyboardInterrupt:
-            complain(f"stopped after {bar.n} frames; they can be played in {partial_of(output)}, and --resume goes on from there")
+            complain(f"stopped after {finished} frames; they can be played in {partial_of(output)}, and --resume goes on from there")
             return 1
     print(output.resolve())
     return 0

@@ -129,6 +129,17 @@ def _demo(options: argparse.Namespace) -> int:
     return 0
 
 
+def _app(options: argparse.Namespace) -> int:
+    try:
+        from ..app import launch  # an extra, and seconds to load
+    except ModuleNotFoundError as error:
+        if error.name != "gradio":
+            raise
+        raise AdaINError("The app needs gradio. Run `pip install gradio`, or install this package with the extra `app`.") from error
+    launch(options.host, options.port)
+    return 0
+
+
 def _style_save(options: argparse.Namespace) -> int:
     output = Path(options.output)
     _check_extension(output, {".safetensors"})
@@ -238,6 +249,10 @@ def _parser() -> argparse.ArgumentParser:
     command = _command(commands, "demo", _demo, "paint sample pictures in embedded styles, offline")
     command.add_argument("-o", "--output", default="adain-demo.png", metavar="SHEET", help="default: adain-demo.png")
     add_model_options(command)
+
+    command = _command(commands, "app", _app, "serve the demo app to a browser")
+    command.add_argument("--host", default="127.0.0.1", help="address to serve at (default: 127.0.0.1, this machine alone)")
+    command.add_argument("--port", type=_count, default=7860, help="default: 7860")
 
     cli_models.add_commands(commands, _command)
     cli_video.add_commands(commands, _command)

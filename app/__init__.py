@@ -1,0 +1,5 @@
+"""The demo app in a browser: one photograph, up to four styles. Needs gradio, the extra `app`."""
+
+from .page import build, launch
+
+__all__ = ["build", "launch"]

@@ -1,0 +1,5 @@
+"""The app as a Hugging Face Space; `adain_style_transfer` is this repository, copied beside this file."""
+
+from adain_style_transfer.app import build
+
+build().launch()

@@ -252,7 +252,7 @@ def _parser() -> argparse.ArgumentParser:
 
     command = _command(commands, "app", _app, "serve the demo app to a browser")
     command.add_argument("--host", default="127.0.0.1", help="address to serve at (default: 127.0.0.1, this machine alone)")
-    command.add_argument("--port", type=_count, default=7860, help="default: 7860")
+    command.add_argument("--port", type=count, default=7860, help="default: 7860")
 
     cli_models.add_commands(commands, _command)
     cli_video.add_commands(commands, _command)

@@ -43,12 +43,12 @@ def build() -> gr.Blocks:
                     model = gr.Dropdown(painting.model_choices(), value=next(iter(EMBEDDED)), label="Model")
             with gr.Column():
                 result = gr.ImageSlider(label="Before and after", type="filepath", format="png", interactive=False, height=480)
-                download = gr.DownloadButton("Download", interactive=False)
+                with gr.Row():
+                    run = gr.Button("Paint", variant="primary")
+                    stop = gr.Button("Stop")
+                    download = gr.DownloadButton("Download", interactive=False)
         with gr.Row():
             styles = [_style(i) for i in range(_STYLES)]
-        with gr.Row():
-            run = gr.Button("Paint", variant="primary")
-            stop = gr.Button("Stop")
         controls = [content, strength, color, size, model, *(part for style in styles for part in style)]
         painted = run.click(_paint, controls, [result, download], concurrency_limit=1, api_name="paint")
         stop.click(None, cancels=[painted], queue=False)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..adain import Style, StyleError, StyleTransferModel, read_picture, stylize, write_picture
 from ..adain.color import ColorMode
-from ..adain.images import Picture, resize
+from ..adain.images import Picture, at_short_side, resize
 from ..weights import EMBEDDED, load_model, load_preset
 from ..weights.catalog import State, default_folder, entries
 
@@ -83,11 +83,9 @@ def paint(
 
 def _read(path: Path, size: int) -> Picture:
     picture = read_picture(path)
-    height, width = picture.rgb.shape[-2:]
-    if not size or size >= min(height, width):
+    if not size or size >= min(picture.rgb.shape[-2:]):
         return picture
-    scale = size / min(height, width)
-    target = (max(1, round(height * scale)), max(1, round(width * scale)))
+    target = at_short_side(picture.rgb.shape[-2:], size)
     return Picture(resize(picture.rgb, target), None if picture.alpha is None else resize(picture.alpha, target))
 
 

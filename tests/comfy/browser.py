@@ -1,4 +1,4 @@
-"""ComfyUI's page in Debian's or any other chromium, driven by playwright."""
+"""Pages in Debian's or any other chromium, driven by playwright."""
 
 from __future__ import annotations
 
@@ -19,14 +19,20 @@ def find_chromium() -> str | None:
 
 
 @contextmanager
-def page_of(address: str, width: int = 1600, height: int = 900) -> Iterator[Page]:
-    """The page at `address`, when all nodes are registered; every console error is kept in `page.console_errors`."""
+def empty_page(width: int = 1600, height: int = 900) -> Iterator[Page]:
+    """A page of a browser of its own, to be sent somewhere."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=_QUIET)
-        page = browser.new_page(viewport={"width": width, "height": height})
+        yield browser.new_page(viewport={"width": width, "height": height})
+        browser.close()
+
+
+@contextmanager
+def page_of(address: str, width: int = 1600, height: int = 900) -> Iterator[Page]:
+    """ComfyUI's page at `address`, when all nodes are registered."""
+    with empty_page(width, height) as page:
         page.goto(f"http://{address}/", timeout=120_000)
         page.wait_for_function("window.app?.extensionManager && Object.keys(LiteGraph.registered_node_types).length > 100", timeout=120_000)
         page.wait_for_timeout(1500)
         page.keyboard.press("Escape")  # the template browser, which a new user sees first
         yield page
-        browser.close()

@@ -218,6 +218,16 @@ class TestEvaluation:
         content, style = str(files[0][0]), str(files[1][0])
         assert main(["--content", content, "--style", style, "--loss-network", str(tmp_path / "none")]) == 1
         assert "There is no loss network at" in capsys.readouterr().err
+        assert main(["--content", content, "--style", style, "--loss-network", "none", "--device", "abacus"]) == 1
+        assert "The device 'abacus' cannot be used" in capsys.readouterr().err
+        with pytest.raises(SystemExit):
+            main(["--content", content, "--style", style, "--loss-network", "none", "--sizes", "3"])
+        assert "'3' is not a number of pixels" in capsys.readouterr().err
+
+    def test_two_of_one_name_are_refused(self, judge, files, tmp_path):
+        write_picture(tmp_path / "pier.png", picture(8, 8))
+        with pytest.raises(ImageError, match="have the same name"):
+            Evaluation(judge, [*files[0], tmp_path / "pier.png"], files[1])
 
 
 def test_pictures_are_scored_at_512_pixels():

@@ -70,7 +70,7 @@ class Evaluation:
 
     def __init__(self, judge: Judge, contents: Sequence[Path], styles: Sequence[Path], cell: int = 160) -> None:
         self._judge, self._cell = judge, cell
-        self._files = {"content": {p.stem: p for p in contents}, "style": {p.stem: p for p in styles}}
+        self._files = {"content": _by_name(contents), "style": _by_name(styles)}
         self._contents = {name: judge.content(_read(path, SCORED)) for name, path in self._files["content"].items()}
         self._styles = {name: judge.style(_read(path)) for name, path in self._files["style"].items()}
 
@@ -142,6 +142,15 @@ def mean(scores: Sequence[Scores]) -> dict[str, float]:
     return {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
 
 
+def _by_name(paths: Sequence[Path]) -> dict[str, Path]:
+    """By stem, which names pairs. Raises ImageError if two are called the same."""
+    named = {path.stem: path for path in paths}
+    for path in paths:
+        if named[path.stem] != path:
+            raise ImageError(f"{path} and {named[path.stem]} have the same name, by which scores are told apart. Rename one.")
+    return named
+
+
 def _read(path: Path, size: int = 0) -> Tensor:
     """[1, 3, H, W], with a short side of `size` pixels if given."""
     image = read_picture(path).rgb
@@ -173,8 +182,21 @@ def _as_json(report: Report) -> dict[str, Any]:
     return {"all": total, "styles": dict(styles), "pairs": pairs}
 
 
+def _device(name: str) -> torch.device:
+    try:
+        return torch.zeros(1, device=name).device
+    except (RuntimeError, AssertionError) as error:  # torch: an unknown device, or one that is not there
+        raise AdaINError(f"The device {name!r} cannot be used ({str(error).splitlines()[0]}). Try --device cpu.") from error
+
+
+def _size(text: str) -> int:
+    if not text.isdecimal() or int(text) < 16:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of pixels of at least 16")
+    return int(text)
+
+
 def _run(options: argparse.Namespace) -> None:
-    device = torch.device(options.device)
+    device = _device(options.device)
     judge = Judge(LossNetwork(options.loss_network), device, getattr(torch, options.judge_dtype))
     evaluation = Evaluation(judge, _images(options.content), _images(options.style), options.cell)
     out = Path(options.out) if options.out else None
@@ -203,7 +225,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--content", nargs="+", required=True, help="photographs: files, or folders to walk")
     parser.add_argument("--style", nargs="+", required=True, help="artworks: files, or folders to walk")
     parser.add_argument("--loss-network", required=True, help="safetensors file of VGG-19 to relu4_1, unit-mean channels")
-    parser.add_argument("--sizes", type=int, nargs="+", default=[SCORED], help="short sides in pixels to paint at (default: 512)")
+    parser.add_argument("--sizes", type=_size, nargs="+", default=[SCORED], help="short sides in pixels to paint at (default: 512)")
     parser.add_argument("--clip", type=Path, help="the photograph to film for temporal consistency (default: the first content)")
     parser.add_argument("--out", help="folder for scores.json and the contact sheets")
     parser.add_argument("--cell", type=int, default=160, help="pixels of a picture on the sheets (default: 160)")

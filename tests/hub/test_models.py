@@ -32,7 +32,9 @@ def saved(state, path, legacy=False):
     return path.read_bytes()
 
 
-def test_the_seed_model_on_first_use(hub, tmp_path):
+@pytest.fixture
+def seed(hub, tmp_path):
+    """A network in the seed system's published layout with random weights, its file, and a models folder whose catalogue has it."""
     model, state = samples.published_kuko6()
     data = saved(state, tmp_path / "model_puddle.pt")
     (tmp_path / "model_puddle.pt").unlink()
@@ -40,7 +42,24 @@ def test_the_seed_model_on_first_use(hub, tmp_path):
     folder = tmp_path / "models"
     text = '[seed]\ntitle = "Seed"\narchitecture = "kuko6"\nrepo_id = "kuko6/copy"\nrepo_type = "space"\nlicense = "own use"\n'
     write_catalog(folder, text + "[[seed.files]]\n" + file_of(data, "models/model_puddle.pt"))
+    return model, data, folder
 
+
+def test_the_seed_model_on_the_command_line(hub, seed, tmp_path, monkeypatch):
+    model, _, folder = seed
+    monkeypatch.setenv("ADAIN_MODELS", str(folder))
+    monkeypatch.chdir(tmp_path)
+    adain.write_picture("photo.png", samples.picture(24, 32))
+    adain.write_picture("art.png", samples.picture(32, 24, seed=1))
+    command = ["stylize", "photo.png", "--style", "art.png", "--model", "seed", "--device", "cpu", "--dtype", "float32", "-o", "o.png"]
+    assert cli(command) == 0 and len(hub.requests("blob")) == 1
+    photo, art, painted = (adain.read_picture(name).rgb for name in ("photo.png", "art.png", "o.png"))
+    assert (painted - adain.stylize(model, photo, model.encode_style(art))).abs().max() < 1 / 255
+    assert cli(command) == 0 and len(hub.requests("blob")) == 1
+
+
+def test_the_seed_model_on_first_use(hub, seed):
+    model, data, folder = seed
     seen = []
     loaded = weights.load_model("seed", "cpu", torch.float32, folder=folder, progress=lambda *counts: seen.append(counts))
     content, style = samples.picture(24, 32), samples.picture(32, 24, seed=1)

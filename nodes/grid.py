@@ -30,7 +30,7 @@ class StyleGrid(io.ComfyNode):
             description="Paints every image in every style and lays them out with labels, to choose by looking.",
             search_aliases=["contact sheet", "compare styles", "xy plot", "style comparison", "grid"],
             inputs=[
-                ModelSocket.Input("adain_model", display_name="model", tooltip="From Load AdaIN Model; the one that made the styles."),
+                ModelSocket.Input("adain_model", tooltip="From Load AdaIN Model; the one that made the styles."),
                 io.Image.Input(
                     "images", tooltip="One row of the grid for each picture of the batch; the first column shows them unpainted."
                 ),

@@ -30,9 +30,7 @@ class EncodeStyle(io.ComfyNode):
             description="Measures the style of a picture: a few numbers per channel, for AdaIN Transfer, to blend, or to save.",
             search_aliases=["style image", "style transfer", "encode style", "extract style", "adain encode"],
             inputs=[
-                ModelSocket.Input(
-                    "adain_model", display_name="model", tooltip="From Load AdaIN Model; the same one must go into AdaIN Transfer."
-                ),
+                ModelSocket.Input("adain_model", tooltip="From Load AdaIN Model; the same one must go into AdaIN Transfer."),
                 io.Image.Input("image", tooltip="The picture whose style is wanted: a painting, a texture, a photo. Any size."),
                 io.Combo.Input(
                     "batch",
@@ -102,7 +100,7 @@ class StylePreset(io.ComfyNode):
             description="A ready-made style, measured on a public-domain painting. Needs the embedded model and no picture.",
             search_aliases=["painting styles", "style list", "van gogh", "hokusai", "monet", "artist style"],
             inputs=[
-                ModelSocket.Input("adain_model", display_name="model", tooltip="The embedded model: the presets were measured by it."),
+                ModelSocket.Input("adain_model", tooltip="The embedded model: the presets were measured by it."),
                 io.Combo.Input(
                     "preset",
                     options=preset_names(),

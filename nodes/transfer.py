@@ -25,7 +25,7 @@ class Transfer(io.ComfyNode):
             description="Paints pictures in a style: photos, frames of a video, or what a diffusion model made.",
             search_aliases=["style transfer", "apply style", "neural style", "stylize", "paint", "artistic filter"],
             inputs=[
-                ModelSocket.Input("adain_model", display_name="model", tooltip="From Load AdaIN Model; the one that made the style."),
+                ModelSocket.Input("adain_model", tooltip="From Load AdaIN Model; the one that made the style."),
                 io.Image.Input(
                     "image", tooltip="What is painted: one picture or a batch of frames of any size. Transparency is kept as it is."
                 ),
@@ -116,7 +116,6 @@ class Stylize(io.ComfyNode):
                 mask_input(),
                 ModelSocket.Input(
                     "adain_model",
-                    display_name="model",
                     optional=True,
                     tooltip="Another model, from Load AdaIN Model. Not connected (default): the embedded one.",
                 ),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -153,6 +154,21 @@ def test_chunks_do_not_change_a_frame(lite64, color, chunk):
     alone = torch.cat([stylize(lite64, contents[i : i + 1], styles[i], mask=masks[i : i + 1], color=color) for i in range(5)])
     together = stylize(lite64, contents, styles, mask=masks, color=color, chunk=chunk)
     torch.testing.assert_close(together, alone, rtol=0, atol=1e-9)
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="peak memory is read from Linux's /proc")
+def test_memory_does_not_grow_with_the_batch(lite, style):
+    """Five hundred frames need their input, their output, and what one chunk needs; all at once they would need 60 MB more."""
+
+    def peak():
+        return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) * 1024
+
+    frames = picture(48, 48, batch=500)
+    stylize(lite, frames[:2], style)
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    before = peak()
+    out = stylize(lite, frames, style)
+    assert peak() - before < out.nbytes + 16e6
 
 
 def test_many_contents_in_one_style(lite, styles):

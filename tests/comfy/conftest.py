@@ -10,15 +10,20 @@ from comfy import server as comfy_server  # noqa: E402 - needs websocket
 
 
 @pytest.fixture(scope="session")
-def comfy(tmp_path_factory):
+def pictures():
+    """What the input folder holds: file name -> [1, 3, H, W]."""
+    sizes = {"example.png": (160, 208), "photo.png": (96, 128), "painting.png": (120, 88), "small.png": (48, 64)}
+    return {name: picture(*size, seed) for seed, (name, size) in enumerate(sizes.items(), 1)}
+
+
+@pytest.fixture(scope="session")
+def comfy(tmp_path_factory, pictures):
     """One ComfyUI for all tests, with this pack and the test nodes of `faults`."""
     if comfy_server.find_comfyui() is None:
         pytest.skip("no ComfyUI found: set COMFYUI_DIR, put this folder into its custom_nodes, or clone it to ~/comfy/ComfyUI")
     with comfy_server.running(tmp_path_factory.mktemp("comfyui")) as server:
-        server.put_image("example.png", picture(160, 208, seed=1))
-        server.put_image("photo.png", picture(96, 128, seed=2))
-        server.put_image("painting.png", picture(120, 88, seed=3))
-        server.put_image("small.png", picture(48, 64, seed=4))
+        for name, image in pictures.items():
+            server.put_image(name, image)
         yield server
 
 

@@ -27,6 +27,9 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 FAULTS = Path(__file__).parent / "faults"
 EXAMPLES = REPOSITORY / "example_workflows"
 
+_SECONDS_TO_BOOT = 400
+"""Six to ten on an idle machine; the tests may share theirs."""
+
 Prompt = dict[str, dict[str, Any]]
 """A workflow in API format: node id -> class_type and inputs."""
 
@@ -36,6 +39,13 @@ def find_comfyui() -> Path | None:
     given = os.environ.get("COMFYUI_DIR")
     candidates = [Path(given)] if given else [Path(__file__).absolute().parents[4], Path.home() / "comfy" / "ComfyUI"]
     return next((folder for folder in candidates if (folder / "main.py").is_file() and (folder / "comfy").is_dir()), None)
+
+
+def known_options() -> str:
+    """The source that declares the start options of this version of ComfyUI."""
+    comfyui = find_comfyui()
+    assert comfyui is not None
+    return (comfyui / "comfy" / "cli_args.py").read_text(encoding="utf-8")
 
 
 def python_of(comfyui: Path) -> Path:
@@ -193,7 +203,8 @@ def running(
 
 
 def _await_answer(server: ComfyServer) -> None:
-    for _ in range(600):
+    deadline = time.monotonic() + _SECONDS_TO_BOOT
+    while time.monotonic() < deadline:
         if server.process.poll() is not None:
             raise RuntimeError(f"ComfyUI ended while starting:\n{server.log[-4000:]}")
         try:

@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("playwright", reason="the browser tests need playwright: pip install .[test]")
 
-from comfy.browser import find_chromium, page_of
+from comfy.browser import find_chromium, page_of, wait_for_nodes
 from comfy.server import EXAMPLES, example
 
 GRAPHS = sorted(EXAMPLES.glob("*.json"))
@@ -65,3 +65,17 @@ def test_weights_of_a_blend_are_sliders_that_follow_the_number_of_styles(page):
     kinds, linked = page.evaluate(widgets, "4")
     assert kinds == ["combo"] + ["slider"] * 4
     assert sorted(linked) == [False, False, True, True]
+
+
+def test_sockets_that_appear_while_connecting_are_translated(page):
+    """Style Grid's list grows on the page, where the translations of its sockets have to be found."""
+    set_language(page, "zh")
+    names = page.evaluate("() => LiteGraph.createNode('AdaIN_StyleGrid').inputs.map(input => [input.name, input.localized_name])")
+    assert dict(names)["styles.style_0"] == "风格 1"
+    assert dict(names)["images"] == "图像"
+
+
+def set_language(page, language):
+    page.evaluate("language => app.extensionManager.setting.set('Comfy.Locale', language)", language)
+    page.reload(timeout=120_000)
+    wait_for_nodes(page)

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from adain_style_transfer import adain, weights
 from adain_style_transfer.adain.sheet import contact_sheet
-from comfy.server import EXAMPLES, example
+from comfy.server import EXAMPLES, example, find_comfyui, python_of
 from torchvision.transforms.v2.functional import gaussian_blur
 
 NAMES = sorted(path.stem for path in (EXAMPLES / "api").glob("*.json"))
@@ -142,7 +142,9 @@ def test_headless_script(comfy, tmp_path):
 
 
 def test_comfy_cli(comfy):
-    command = shutil.which("comfy")
+    comfyui = find_comfyui()
+    assert comfyui is not None
+    command = shutil.which("comfy") or shutil.which("comfy", path=python_of(comfyui).parent)
     if command is None:
         pytest.skip("comfy-cli is not installed: pip install comfy-cli")
     host, port = comfy.address.split(":")

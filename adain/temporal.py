@@ -345,7 +345,7 @@ class _Hold:
 
     def __init__(self, stability: Stability) -> None:
         self._share = stability.hold
-        self._flow = _flow_field() if stability.flow and stability.hold else None
+        self._flow = flow_field() if stability.flow and stability.hold else None
         self._before: tuple[Task, Tensor, Tensor] | None = None
 
     def __call__(self, work: _Work, image: Tensor, painted: Tensor) -> Tensor:
@@ -383,7 +383,7 @@ def _sameness(image: Tensor, other: Tensor) -> Tensor:
     return F.interpolate(torch.exp(-difference / _SAME**2), size=image.shape[-2:], mode="bilinear")
 
 
-def _flow_field() -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+def flow_field() -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
     """A function of (image, old image), both [1, 3, H, W], that gives where each pixel was: a grid for `grid_sample`, and [1, 1, H, W]
     that is 1 where that is inside the picture."""
     try:

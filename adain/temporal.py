@@ -40,8 +40,9 @@ _CUT_RATIO = 3
 _TILES = 8
 """Cuts are found on the means of 8 x 8 tiles: the picture's first moments, kept apart by place."""
 
-_SAME = 0.025
-"""RMS difference in colour (0..1) at which the previous picture's share falls to 37 %: above coding noise, below visible change."""
+_SAME = 0.05
+"""RMS difference in colour (0..1) at which the previous picture's share falls to 37 %: above coding noise and the flow's errors,
+below a contour."""
 
 _JUMP = 0.1
 """A change of strength or of a style's mean colour from one frame to the next that counts as wanted, not to be held back."""
@@ -53,7 +54,7 @@ class Stability:
 
     radius: int = 8
     """Content moments are averaged over this many frames on either side, weighted by a raised cosine."""
-    hold: float = 0.6
+    hold: float = 0.8
     """0..1 (excluded): the previous painted frame's share where the input did not change."""
     flow: bool = False
     """Follow motion by dense optical flow (OpenCV's DIS); without it only pixels that stand still are held."""

@@ -13,6 +13,7 @@ from .model import LoadModel
 from .style_files import LoadStyle, SaveStyle
 from .styles import BlendStyles, EncodeStyle, StylePreset, StyleRegion
 from .transfer import Stylize, Transfer
+from .video import Video
 
 __all__ = ["AdaINExtension"]
 
@@ -31,6 +32,7 @@ class AdaINExtension(ComfyExtension):
             BlendStyles,
             StyleRegion,
             Transfer,
+            Video,
             MatchColors,
             SaveStyle,
             LoadStyle,

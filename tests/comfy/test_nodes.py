@@ -23,6 +23,7 @@ NODES = {
         {"adain_model", "image", "style", "strength", "color", "content_scale", "frames_per_chunk", "mask"},
         ["IMAGE"],
     ),
+    "AdaIN_Video": ({"adain_model", "video", "style", "strength", "color", "radius", "hold", "flow", "mask"}, ["VIDEO"]),
     "AdaIN_Stylize": ({"image", "style_image", "strength", "color", "stroke_size", "mask", "adain_model"}, ["IMAGE"]),
     "AdaIN_MatchColors": ({"image", "reference", "method", "strength"}, ["IMAGE"]),
     "AdaIN_SaveStyle": ({"style", "name"}, ["ADAIN_STYLE"]),

@@ -18,11 +18,6 @@ from ..weights.loading import default_dtype
 
 PRECISIONS = {"auto": None, "fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
-_VALUES_PER_PIXEL = {"lite": 96}
-"""Numbers alive at once for each pixel of a chunk: what the largest layers hold, with room for the convolutions' workspace."""
-
-_VALUES_PER_PIXEL_OTHERWISE = 320
-
 
 @dataclass(frozen=True, eq=False)
 class ManagedModel:
@@ -37,8 +32,7 @@ class ManagedModel:
     def load(self, pixels: int) -> StyleTransferModel:
         """The model on the compute device, with room for the activations of `pixels` pixels."""
         model = self.model
-        values = _VALUES_PER_PIXEL.get(model.architecture, _VALUES_PER_PIXEL_OTHERWISE)
-        estimate = pixels * values * model.dtype.itemsize
+        estimate = pixels * model.values_per_pixel * model.dtype.itemsize
         # Its layers are torch's own, which cannot be streamed from CPU memory, and small: all or nothing.
         mm.load_models_gpu([self.patcher], memory_required=estimate, force_full_load=True)
         return model

@@ -1,4 +1,4 @@
-"""Painting batches chunk by chunk: progress, previews, cancelling, and smaller chunks when memory runs out."""
+"""Painting batches chunk by chunk: progress, previews, cancelling, and smaller chunks and tiles when memory runs out."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import comfy.model_management as mm
 import torch
@@ -16,7 +17,8 @@ from ..adain import ImageError, Region, Style, StyleError, StyleTransferModel, s
 from ..adain.color import ColorMode
 from ..adain.images import check_image, check_mask, resize, to_pil
 from ..adain.moments import Statistics
-from ..adain.transfer import PIXELS_PER_CHUNK, region_weights
+from ..adain.tiling import SMALLEST_TILE, choose_side
+from ..adain.transfer import PIXELS_PER_CHUNK, Progress, region_weights
 from .devices import ManagedModel, is_out_of_memory
 
 _PREVIEW_SIZE = 512
@@ -32,14 +34,14 @@ class Reporter:
         self._total = total
         self._next_preview = 0.0
 
-    def __call__(self, done: int, picture: Tensor, before: int = 0) -> None:
-        """Report `before` + `done` pictures, the latest being `picture` [1, 3, H, W].
+    def __call__(self, done: float, picture: Tensor | None, before: int = 0) -> None:
+        """Report `before` + `done` pictures, the latest being `picture` [1, 3, H, W]; None within one.
 
         Raises InterruptProcessingException after a cancel.
         """
         mm.throw_exception_if_processing_interrupted()
         preview = None
-        if self._total > 1 and time.monotonic() >= self._next_preview:
+        if picture is not None and self._total > 1 and time.monotonic() >= self._next_preview:
             scale = min(1, _PREVIEW_SIZE / max(picture.shape[-2:]))
             small = resize(picture, (max(1, round(picture.shape[-2] * scale)), max(1, round(picture.shape[-1] * scale))))
             preview = ("JPEG", to_pil(small.float()), _PREVIEW_SIZE)
@@ -57,12 +59,13 @@ def paint(
     color: ColorMode = "style",
     scale: float = 1.0,
     chunk: int = 0,
-    report: Callable[[int, Tensor], None] | None = None,
+    report: Callable[[float, Tensor | None], None] | None = None,
 ) -> Tensor:
     """What `stylize` gives, [B, 3, H, W] like `content`, painted `chunk` pictures at a time (0: chosen).
 
     `scale` is the size at which the network sees the pictures; the result has the size of `content` whatever it is.
-    When the device runs out of memory the chunk is halved and the chunk's pictures are painted again.
+    Pictures too large for the device's free memory are painted in tiles. When it runs out of memory nevertheless, the chunk is
+    halved, then the tiles, and the chunk's pictures are painted again.
     """
     check_image(content, "image")
     count = _count(content, regions)
@@ -73,11 +76,13 @@ def paint(
         if region.mask is not None:
             check_mask(region.mask, "mask of a region", count)
 
-    pixels = round(content.shape[-2] * content.shape[-1] * scale**2)
+    seen = torch.Size(max(1, round(n * scale)) for n in content.shape[-2:])
+    pixels = seen.numel()
     if not chunk:
         # As in the core: a CPU gains nothing from more than one picture at a time.
-        chunk = 1 if mm.cpu_mode() else max(1, PIXELS_PER_CHUNK // max(1, pixels))
+        chunk = 1 if mm.cpu_mode() else max(1, PIXELS_PER_CHUNK // pixels)
     model = managed.load(pixels * min(chunk, count))
+    tile = choose_side(model, seen, mm.get_free_memory(mm.get_torch_device()))
     report = report or Reporter(count)
     out = torch.empty((count, *content.shape[1:]), dtype=content.dtype, device=content.device)
     done = 0
@@ -87,24 +92,34 @@ def paint(
         try:
             chunk_regions = [_frames_of(region, frames) for region in regions]
             chunk_mask = None if mask is None else _rows(mask, frames)
-            out[frames] = _paint_chunk(model, _rows(content, frames), chunk_regions, strength, chunk_mask, color, scale)
+            within = partial(_report_part, report, frames)
+            out[frames] = _paint_chunk(model, _rows(content, frames), chunk_regions, strength, chunk_mask, color, seen, tile, within)
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
-            chunk = (frames.stop - frames.start) // 2
-            if not chunk:
-                height, width = content.shape[-2:]
-                raise ImageError(
-                    f"The device's memory is too small for one picture of {width} x {height} ({error}). "
-                    "Lower the content scale, scale the image down, or start ComfyUI with --cpu."
-                ) from error
-            logging.warning("AdaIN: out of memory with %d frames at once, going on with %d", frames.stop - frames.start, chunk)
+            if frames.stop - frames.start > 1:
+                chunk = (frames.stop - frames.start) // 2
+                logging.warning("AdaIN: out of memory with %d frames at once, going on with %d", frames.stop - frames.start, chunk)
+            else:
+                tile = min(tile, max(seen)) // 2
+                if tile < SMALLEST_TILE:
+                    height, width = content.shape[-2:]
+                    raise ImageError(
+                        f"The device's memory is too small for one picture of {width} x {height} ({error}). "
+                        "Lower the content scale, scale the image down, or start ComfyUI with --cpu."
+                    ) from error
+                logging.warning("AdaIN: out of memory, going on with tiles of %d pixels", tile)
         else:
             done = frames.stop
             report(done, out[done - 1 : done])
             continue
         mm.soft_empty_cache()  # only here, after the except clause, nothing holds the failed chunk's tensors
     return out
+
+
+def _report_part(report: Callable[[float, Tensor | None], None], frames: slice, part: int, total: int) -> None:
+    if part < total:  # the end is reported with the picture
+        report(frames.start + (frames.stop - frames.start) * part / total, None)
 
 
 def _paint_chunk(
@@ -114,17 +129,19 @@ def _paint_chunk(
     strength: float,
     mask: Tensor | None,
     color: ColorMode,
-    scale: float,
+    seen: torch.Size,
+    tile: int,
+    progress: Progress,
 ) -> Tensor:
     # A batch's masks must not be all black, but those of some of its frames may be.
     regions = [region for region in regions if region.mask is None or _covers(region.mask)]
     if not regions or (mask is not None and not _covers(mask)):
         return content
-    if scale == 1:
-        return stylize(model, content, regions, strength=strength, mask=mask, color=color, chunk=len(content))
-    height, width = content.shape[-2:]
-    seen = resize(content, (max(1, round(height * scale)), max(1, round(width * scale))))
-    painted = resize(stylize(model, seen, regions, strength=strength, mask=mask, color=color, chunk=len(seen)), content.shape[-2:])
+    small = resize(content, seen)
+    painted = stylize(model, small, regions, strength=strength, mask=mask, color=color, chunk=len(content), tile=tile, progress=progress)
+    if small is content:
+        return painted
+    painted = resize(painted, content.shape[-2:])
     weights = region_weights(regions, mask, content)
     # Where nothing is to be painted, pixels are the content's own, not resized ones.
     return painted if weights is None else torch.where(weights.sum(1, keepdim=True).to(painted) > 0, painted, content.to(painted))

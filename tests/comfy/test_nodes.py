@@ -288,6 +288,26 @@ class TestBehaviour:
         assert outcome.messages[-1]["type"] == "execution_interrupted"
         assert not outcome.images
 
+    def test_cancel_within_a_picture_of_8k(self, comfy):
+        prompt = transfer(("6", 0), strength=0.11) | {
+            "6": node("ImageScale", image=["1", 0], upscale_method="bilinear", width=7680, height=4320, crop="disabled")
+        }
+        with comfy.client() as client:
+            job = client.queue(prompt)
+            seen = []
+            for message in client.messages():
+                if not isinstance(message, bytes) and message["type"] == "progress" and message["data"]["node"] == "4":
+                    seen.append(message["data"]["value"] / message["data"]["max"])
+                    if len(seen) == 3:
+                        break
+            comfy.post("/interrupt", {})
+            started = time.monotonic()
+            outcome = client.wait(job)
+        assert time.monotonic() - started < 20  # a tile, however busy the machine; the picture takes longer
+        assert 0 < seen[-1] < 0.5 and seen == sorted(seen)
+        assert outcome.messages[-1]["type"] == "execution_interrupted"
+        assert not outcome.images
+
     def test_out_of_memory_halves_the_chunk(self, comfy, load, model32, wave):
         prompt = transfer(("6", 0), frames_per_chunk=7, strength=0.3) | {
             "6": node("RepeatImageBatch", image=["1", 0], amount=7),

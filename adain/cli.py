@@ -32,6 +32,7 @@ from .cli_options import (
 from .color import ColorMode
 from .errors import AdaINError, ImageError, StyleError
 from .images import EXTENSIONS, at_short_side, read_mask, read_picture, resize, write_picture
+from .large import Request, is_large, stylize_file
 from .model import StyleTransferModel
 from .sheet import contact_sheet
 from .style import Style
@@ -76,7 +77,9 @@ def _stylize(options: argparse.Namespace) -> int:
     if options.pairs and options.weights:
         raise StyleError("--weights blends styles into one, --pairs keeps them apart. Leave one of them out.")
     # Everything that can be wrong with the request is found out before the first picture is painted.
-    mask = read_mask(options.mask) if options.mask else None
+    huge = [path for path in contents if not options.size and is_large(path)]  # what is scaled down is read whole first
+    contents = [path for path in contents if path not in huge]
+    mask = read_mask(options.mask) if options.mask and contents else None
     model = load_model(options)
     styles = _styles(options, model)
     make_folder(output.parent if into_file else output)
@@ -85,6 +88,8 @@ def _stylize(options: argparse.Namespace) -> int:
         return output if into_file else output / f"{content.stem}__{style.name}.png"
 
     failures = 0
+    for path in huge:
+        failures += sum(not _stylize_large(options, model, path, style, target(path, style)) for style in styles)
     with tqdm(total=len(contents) * len(styles), unit="picture", disable=None) as bar:
         for outcome in _batches(contents, options.size, options.batch):
             if isinstance(outcome, AdaINError):
@@ -106,6 +111,26 @@ def _stylize(options: argparse.Namespace) -> int:
                     write_picture(target(loaded.path, style), picture[None], loaded.alpha)
                 bar.update(len(outcome))
     return 1 if failures else 0
+
+
+def _stylize_large(options: argparse.Namespace, model: StyleTransferModel, path: Path, style: Style, output: Path) -> bool:
+    """Whether it could be painted; if not, the reason was told."""
+    request = Request(style, options.strength, options.color, Path(options.mask) if options.mask else None)
+    with tqdm(desc=path.name, unit="tile", disable=None) as bar:
+
+        def progress(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        try:
+            stylize_file(model, path, output, request, options.resume, progress)
+        except AdaINError as error:
+            tqdm.write(f"adain: {error}", file=sys.stderr)
+            return False
+        except KeyboardInterrupt:
+            tqdm.write("adain: to go on from here later, give the same command with --resume", file=sys.stderr)
+            raise
+    return True
 
 
 def _demo(options: argparse.Namespace) -> int:
@@ -241,10 +266,11 @@ def _parser() -> argparse.ArgumentParser:
         "--color", choices=get_args(ColorMode), default="style", help="whose colours: the style's, or the content's kept or matched"
     )
     command.add_argument("--mask", metavar="FILE", help="white where the style applies; elsewhere pictures stay as they are")
-    command.add_argument("--size", type=size, default=0, help="scale contents to this short side in pixels first (0: as they are)")
-    command.add_argument("--batch", type=count, default=1, help="pictures of equal size painted together (default 1)")
-    add_style_size(command)
-    add_model_options(command)
+    command.add_argument("--size", type=_size, default=0, help="scale contents to this short side in pixels first (0: as they are)")
+    command.add_argument("--batch", type=_count, default=1, help="pictures of equal size painted together (default 1)")
+    command.add_argument("--resume", action="store_true", help="go on with a very large picture that was interrupted")
+    _add_style_size(command)
+    _add_model_options(command)
 
     command = _command(commands, "demo", _demo, "paint sample pictures in embedded styles, offline")
     command.add_argument("-o", "--output", default="adain-demo.png", metavar="SHEET", help="default: adain-demo.png")

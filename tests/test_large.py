@@ -1,0 +1,145 @@
+"""Pictures that are painted from file to file. The same code as for 600 million pixels, from a lower size on."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from adain_style_transfer import adain, weights
+from adain_style_transfer.adain import ImageError, large
+from adain_style_transfer.adain.cli import main
+from adain_style_transfer.adain.large import Request, stylize_file
+from samples import picture, soft_mask
+
+pyvips = pytest.importorskip("pyvips", reason="large pictures need libvips: pip install .[large]")
+
+HEIGHT, WIDTH = 150, 1100
+
+
+@pytest.fixture(autouse=True)
+def everything_is_large(monkeypatch):
+    monkeypatch.setattr(large, "LARGE_PIXELS", 1000)
+
+
+@pytest.fixture(scope="module")
+def style(lite):
+    return lite.encode_style(picture(40, 32, seed=100), name="stripes")
+
+
+@pytest.fixture
+def photo(tmp_path):
+    adain.write_picture(tmp_path / "photo.png", picture(HEIGHT, WIDTH, seed=1))
+    return tmp_path / "photo.png"
+
+
+def steps_of(*arguments):
+    steps = []
+    stylize_file(*arguments, lambda done, total: steps.append((done, total)))
+    return steps
+
+
+@pytest.mark.parametrize("color", ["style", "keep", "match"])
+@pytest.mark.parametrize("extension", ["png", "tif"])
+def test_files_equal_tensors(lite, style, photo, tmp_path, color, extension):
+    adain.write_picture(tmp_path / "mask.png", soft_mask(HEIGHT, WIDTH).expand(-1, 3, -1, -1))
+    output = tmp_path / f"out.{extension}"
+    steps = steps_of(lite, photo, output, Request(style, 0.8, color, tmp_path / "mask.png"), False)
+    assert steps[-1] == (6, 6)
+    expected = adain.stylize(
+        lite, adain.read_picture(photo).rgb, style, strength=0.8, color=color, mask=adain.read_mask(tmp_path / "mask.png")
+    )
+    assert (adain.read_picture(output).rgb - expected).abs().max() <= 1.01 / 255
+    assert not output.with_name(output.name + ".part").exists()
+
+
+def test_a_transparent_turned_picture_and_a_smaller_mask(lite, style, tmp_path):
+    rgb, alpha = picture(90, 120), soft_mask(90, 120, seed=2)
+    image = adain.images.to_pil(rgb, alpha)
+    exif = image.getexif()
+    exif[0x112] = 6  # to be turned by a quarter
+    image.save(tmp_path / "turned.png", exif=exif)
+    adain.write_picture(tmp_path / "mask.png", torch.ones(1, 3, 31, 17))
+    steps_of(lite, tmp_path / "turned.png", tmp_path / "out.png", Request(style, mask=tmp_path / "mask.png"), False)
+    upright, out = adain.read_picture(tmp_path / "turned.png"), adain.read_picture(tmp_path / "out.png")
+    assert out.rgb.shape == upright.rgb.shape == (1, 3, 120, 90)
+    assert torch.equal(out.alpha, upright.alpha)
+    assert (out.rgb - adain.stylize(lite, upright.rgb, style)).abs().max() <= 1.01 / 255
+
+
+@pytest.mark.parametrize("color", ["style", "match"])
+@pytest.mark.parametrize(("stop", "kept"), [(1, [0]), (4, [3, 3]), (5, [3, 4])])  # 3 tiles are measured, then painted
+def test_an_interrupted_run_goes_on_where_it_was(lite, style, photo, tmp_path, color, stop, kept):
+    request = Request(style, color=color)
+
+    def interrupt(done, total):
+        if done == stop:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stylize_file(lite, photo, tmp_path / "out.png", request, False, interrupt)
+    assert not (tmp_path / "out.png").exists()
+    steps = [done for done, _ in steps_of(lite, photo, tmp_path / "out.png", request, True)]
+    assert steps[: len(kept)] == kept
+    steps_of(lite, photo, tmp_path / "straight.png", request, False)
+    assert torch.equal(adain.read_picture(tmp_path / "out.png").rgb, adain.read_picture(tmp_path / "straight.png").rgb)
+
+
+def test_what_is_left_of_another_request_is_not_used(lite, style, photo, tmp_path):
+    def interrupt(done, total):
+        if done == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stylize_file(lite, photo, tmp_path / "out.png", Request(style, 0.3), False, interrupt)
+    steps_of(lite, photo, tmp_path / "out.png", Request(style, 1.0), True)
+    assert (
+        adain.read_picture(tmp_path / "out.png").rgb - adain.stylize(lite, adain.read_picture(photo).rgb, style)
+    ).abs().max() <= 1.01 / 255
+
+
+def test_files_that_cannot_be_used(lite, style, photo, tmp_path):
+    photo.write_bytes(photo.read_bytes()[:20000])
+    with pytest.raises(ImageError, match="photo.png cannot be painted into .*out.png"):
+        stylize_file(lite, photo, tmp_path / "out.png", Request(style), False, lambda done, total: None)
+    adain.write_picture(photo, picture(40, 40))
+    adain.write_picture(tmp_path / "black.png", torch.zeros(1, 3, 40, 40))
+    with pytest.raises(ImageError, match="black.png is zero everywhere"):
+        stylize_file(lite, photo, tmp_path / "out.png", Request(style, mask=tmp_path / "black.png"), False, lambda done, total: None)
+
+
+def test_the_command_line_paints_small_and_large_pictures(monkeypatch, photo, tmp_path, capsys):
+    monkeypatch.setattr(large, "LARGE_PIXELS", HEIGHT * WIDTH)
+    adain.write_picture(tmp_path / "small.png", picture(40, 50))
+    out = tmp_path / "out"
+    arguments = ["stylize", str(photo), str(tmp_path / "small.png"), "--style", "great-wave", "-o", str(out), "--resume", "--device", "cpu"]
+    assert main(arguments) == 0
+    model = weights.load_model(device="cpu")
+    made = weights.presets.load_preset(model, "great-wave")
+    for path in (photo, tmp_path / "small.png"):
+        expected = adain.stylize(model, adain.read_picture(path).rgb, made)
+        got = adain.read_picture(out / f"{path.stem}__great-wave.png").rgb
+        assert (got - expected).abs().max() <= 1.01 / 255
+
+
+PAINT = """
+import resource, sys
+gigabyte = 2**30
+resource.setrlimit(resource.RLIMIT_DATA, (int(float(sys.argv[1]) * gigabyte),) * 2)  # private memory; mapped files are not part of it
+from adain_style_transfer.adain.cli import main
+sys.exit(main(["stylize", sys.argv[2], "--style", "great-wave", "-o", sys.argv[3], "--device", "cpu"]))
+"""
+
+
+@pytest.mark.skipif("ADAIN_TEST_HUGE" not in os.environ, reason="takes many minutes: set ADAIN_TEST_HUGE=1")
+def test_300_million_pixels_within_2_gigabytes(tmp_path):
+    """As floats picture and result would take 7.2 GB."""
+    tile = pyvips.Image.new_from_array((picture(500, 500)[0].permute(1, 2, 0) * 255).byte().numpy())
+    tile.replicate(40, 30).write_to_file(str(tmp_path / "huge.png"), compression=1)
+    done = subprocess.run([sys.executable, "-c", PAINT, "2", tmp_path / "huge.png", tmp_path / "out.png"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    out = pyvips.Image.new_from_file(str(tmp_path / "out.png"))
+    assert (out.width, out.height, out.bands) == (20000, 15000, 3)
+    assert out.crop(7000, 7000, 600, 600).deviate() > 5  # a picture, not a flat area

@@ -126,7 +126,7 @@ def _encode(
             maps = [affine(own, aim) for own, aim in colors[0]]
             recolor = RegionalAffine(maps, None if weights is None else RegionWeights(_share(weights)))
             # Far outside the gamut the network has seen nothing; half a range is enough for its residual to correct.
-            images = recolor(images).clamp(-0.5, 1.5)
+            images = recolor(images).clamp_(-0.5, 1.5)
     padded = model.pad(images)
     return _Encoded(images.shape[-2:], colors, padded, model.encode(padded.to(model.dtype, memory_format=torch.channels_last)))
 

@@ -26,7 +26,10 @@ Advance = Callable[[int], None]
 SMALLEST_TILE = 128
 """Side of the smallest tiles that are tried; below it hardly anything but the halo is computed."""
 
-CPU_TILE = 512
+CPU_TILE = 1024
+"""Side of the tiles on a CPU. With 512 the halo of `lite` makes the painted area 1.8 times the tile's, with 1024 1.4 times. In one
+piece 2048 x 2048 takes 1.4 times the time of sixteen pictures of 512 x 512 (a third of it page faults of fresh buffers), about as
+much as in tiles of 1024, and four times their memory."""
 
 
 class Tile(NamedTuple):
@@ -135,7 +138,7 @@ def paint_tiles(
         if covered is not None and not covered.any():
             _store(out, tile, below)
         else:
-            painted = inner.of(paint(model, seen, content, targets, seen_weights, strength)).clamp(0, 1)
+            painted = inner.of(paint(model, seen, content, targets, seen_weights, strength)).clamp_(0, 1)
             if color != "match":
                 painted = lay_over(below, apply_color_mode(color, below, painted, covered), covered)
             _store(out, tile, painted)

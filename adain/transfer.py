@@ -104,7 +104,7 @@ def _stylize_chunk(
     images = images if images.dtype == torch.float64 else images.float()
     weights = None if weights is None else weights.to(images)
     covered = None if weights is None else weights.sum(1, keepdim=True)
-    stylized = render(model, images, targets, weights, strength).clamp(0, 1)
+    stylized = render(model, images, targets, weights, strength).clamp_(0, 1)
     return lay_over(images, apply_color_mode(color, images, stylized, covered), covered)
 
 

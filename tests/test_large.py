@@ -16,7 +16,7 @@ from samples import picture, soft_mask
 
 pyvips = pytest.importorskip("pyvips", reason="large pictures need libvips: pip install .[large]")
 
-HEIGHT, WIDTH = 150, 1100
+HEIGHT, WIDTH = 60, 2100
 
 
 @pytest.fixture(autouse=True)

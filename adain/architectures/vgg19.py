@@ -86,7 +86,7 @@ class Encoder(nn.Module):
             if name == "pool":
                 x = F.max_pool2d(x, 2, ceil_mode=self.ceil_mode)
             else:
-                x = F.relu(self.get_submodule(name)(x))
+                x = F.relu(self.get_submodule(name)(x), inplace=True)  # a fresh buffer would cost more than the arithmetic
             yield name, x
 
 
@@ -109,7 +109,7 @@ class Decoder(nn.Module):
                 x = F.interpolate(x, scale_factor=2, mode="nearest")
             else:
                 x = self.get_submodule(name)(x)
-                x = x if name == self.layers[-1] else F.relu(x)
+                x = x if name == self.layers[-1] else F.relu(x, inplace=True)
         return x
 
 

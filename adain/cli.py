@@ -266,11 +266,11 @@ def _parser() -> argparse.ArgumentParser:
         "--color", choices=get_args(ColorMode), default="style", help="whose colours: the style's, or the content's kept or matched"
     )
     command.add_argument("--mask", metavar="FILE", help="white where the style applies; elsewhere pictures stay as they are")
-    command.add_argument("--size", type=_size, default=0, help="scale contents to this short side in pixels first (0: as they are)")
-    command.add_argument("--batch", type=_count, default=1, help="pictures of equal size painted together (default 1)")
+    command.add_argument("--size", type=size, default=0, help="scale contents to this short side in pixels first (0: as they are)")
+    command.add_argument("--batch", type=count, default=1, help="pictures of equal size painted together (default 1)")
     command.add_argument("--resume", action="store_true", help="go on with a very large picture that was interrupted")
-    _add_style_size(command)
-    _add_model_options(command)
+    add_style_size(command)
+    add_model_options(command)
 
     command = _command(commands, "demo", _demo, "paint sample pictures in embedded styles, offline")
     command.add_argument("-o", "--output", default="adain-demo.png", metavar="SHEET", help="default: adain-demo.png")

@@ -33,7 +33,7 @@ class Video(io.ComfyNode):
             description="Paints a video in a style without flicker, frame by frame: its length does not matter. Sound is copied.",
             search_aliases=["video style transfer", "stylize video", "video filter", "temporal consistency", "deflicker"],
             inputs=[
-                ModelSocket.Input("adain_model", display_name="model", tooltip="From Load AdaIN Model; the one that made the style."),
+                ModelSocket.Input("adain_model", tooltip="From Load AdaIN Model; the one that made the style."),
                 io.Video.Input("video", tooltip="From Load Video or the like. Its frame rate, timestamps and sound are kept."),
                 StyleSocket.Input(
                     "style", tooltip="From Encode Style, Style Preset, Blend Styles or Load Style: one style, without regions."

@@ -41,7 +41,8 @@ def load(folder: Path, recipe: Recipe, model: nn.Module, average: nn.Module, opt
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, OSError, pickle.UnpicklingError) as error:
-        raise RecipeError(f"The checkpoint {path} is damaged: {str(error).splitlines()[0]} Start anew in another --out.") from error
+        reason = (str(error).splitlines() or ["it is empty."])[0]
+        raise RecipeError(f"The checkpoint {path} is damaged: {reason} Start anew in another --out.") from error
     current = dataclasses.asdict(recipe)
     changed = [k for k, v in state["recipe"].items() if k not in _FREE and current.get(k) != v]
     if changed:

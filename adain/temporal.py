@@ -20,16 +20,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .color import ColorMode, apply_color_mode, luma
+from .color import ColorMode, apply_color_mode, lay_over, luma
 from .errors import AdaINError, StyleError
 from .images import check_image
 from .model import StyleTransferModel
 from .moments import Moments, Statistics, color_moments, merge
+from .passes import Content
 from .style import Region
 from .transfer import check_request, measure, paint, region_weights, render
-
-Content = Sequence[Sequence[Moments]]
-"""For each region, moments at every level."""
 
 _CUT = 0.08
 """Least RMS change of the tile means at a cut, in units of the range 0..1."""
@@ -138,9 +136,7 @@ def paint_frames(
             image = images[i : i + 1]
             with torch.inference_mode():
                 frame = hold(work, image, painted[i : i + 1])
-                if covered is not None:
-                    frame = torch.lerp(image, frame, covered[i : i + 1])
-                frame = frame.clamp(0, 1)
+                frame = lay_over(image, frame, None if covered is None else covered[i : i + 1])
             yield frame
 
 

@@ -22,7 +22,7 @@ def main(out: str) -> None:
         page.locator("input[type=file]").first.set_input_files(samples / "astronaut.jpg", timeout=120_000)
         for slot, preset in ((0, "the-scream"), (1, "water-lilies")):
             page.get_by_label("or a preset").nth(slot).click()
-            page.get_by_role("option", name=preset, exact=True).click()
+            page.get_by_role("option", name=preset, exact=True).last.click()  # the list of an earlier slot may still fade
         page.wait_for_timeout(1000)
         page.get_by_role("button", name="Paint").click()
         page.wait_for_function("[...document.querySelectorAll('img')].some(i => i.src.includes('-painted'))", timeout=120_000)

@@ -52,7 +52,7 @@ def paint_thumbnails(folder: Path) -> None:
         picture = to_pil(stylize(model, photograph, load_preset(model, name)))
         picture.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
         with replacing(folder / f"{name}.jpg") as path:
-            for quality in range(90, 30, -5):
+            for quality in range(90, 10, -5):
                 picture.save(path, quality=quality, optimize=True)
                 if path.stat().st_size <= THUMBNAIL_BYTES:
                     break

@@ -143,7 +143,7 @@ def _asked_to_stop() -> Iterator[threading.Event]:
 
 def add_commands(commands: Any, add: AddCommand) -> None:
     """Add the command on video to `commands`."""
-    command = add(commands, "video", _video, "paint a video without flicker; sound is copied")
+    command = add(commands, "video", _video, "paint a video with less flicker; sound is copied")
     command.add_argument("input", metavar="IN", help="a video file")
     command.add_argument("-o", "--output", required=True, metavar="OUT", help="a file that ends in .mp4, .mkv, .mov, .webm or the like")
     command.add_argument(

@@ -1,4 +1,4 @@
-"""Video without flicker: content moments smoothed over frames, and unchanged pixels kept from frame to frame.
+"""Video with less flicker: content moments smoothed over frames, and unchanged pixels kept from frame to frame.
 
 Per-frame AdaIN flickers because each frame is normalised by its own moments, which drift as things enter, leave and move, and
 because the network answers to noise and sub-pixel motion. So the moments of a frame are merged with those of its neighbours

@@ -30,7 +30,7 @@ class Video(io.ComfyNode):
             node_id="AdaIN_Video",
             display_name="AdaIN Video",
             category=CATEGORY,
-            description="Paints a video in a style without flicker, frame by frame: its length does not matter. Sound is copied.",
+            description="Paints a video in a style with less flicker, frame by frame: its length does not matter. Sound is copied.",
             search_aliases=["video style transfer", "stylize video", "video filter", "temporal consistency", "deflicker"],
             inputs=[
                 ModelSocket.Input("adain_model", tooltip="From Load AdaIN Model; the one that made the style."),

@@ -13,7 +13,7 @@ from torch import Tensor
 from ..adain import ImageError, StyleError
 from ..adain.latents import Scope, blended_statistics, frames_of, move
 from .latent import from_latent, latent_strength_input, scope_input
-from .sockets import CATEGORY, ImageOut, from_mask
+from .sockets import CATEGORY, ImageOut, from_mask, weight_input
 
 _MAX_STYLES = 8
 
@@ -163,18 +163,7 @@ def _style_slots(count: int) -> list[io.Input]:
             )
         )
         # Also beside a single style, where it does not matter: the page cannot make a choice that shows sockets and no widget.
-        slots.append(
-            io.Float.Input(
-                f"weight_{i}",
-                default=1.0,
-                min=0.0,
-                max=1.0,
-                step=0.01,
-                display_mode=io.NumberDisplay.slider,
-                tooltip=f"How much style_{i} counts against the others. 1 by default; higher brings it forward, 0 leaves it out. "
-                "With one style it does not matter.",
-            )
-        )
+        slots.append(weight_input(i, " With one style it does not matter."))
     return slots
 
 

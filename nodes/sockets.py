@@ -72,3 +72,16 @@ def single_style(link: StyleLink, purpose: str) -> Style:
 def regions_of(link: StyleLink) -> tuple[Region, ...]:
     """Every region of a link; a plain Style is one without a mask."""
     return (Region(link),) if isinstance(link, Style) else link
+
+
+def weight_input(i: int, note: str = "") -> io.Input:
+    """The slider of the i-th style of a blend; `note` ends its tooltip."""
+    return io.Float.Input(
+        f"weight_{i}",
+        default=1.0,
+        min=0.0,
+        max=1.0,
+        step=0.01,
+        display_mode=io.NumberDisplay.slider,
+        tooltip=f"How much style_{i} counts against the others. 1 by default; higher brings it forward, 0 leaves it out.{note}",
+    )

@@ -15,7 +15,7 @@ from torch import Tensor
 from ..adain import Region, Style, StyleError
 from ..weights import load_preset, preset_names
 from .devices import ManagedModel
-from .sockets import CATEGORY, ImageOut, ModelSocket, StyleLink, StyleSocket, from_image, from_mask, regions_of, single_style
+from .sockets import CATEGORY, ImageOut, ModelSocket, StyleLink, StyleSocket, from_image, from_mask, regions_of, single_style, weight_input
 
 _MAX_STYLES = 16
 
@@ -162,17 +162,7 @@ def _style_slots(count: int) -> list[io.Input]:
                 tooltip="A style to mix in. All must come from one model; a socket left open takes no part.",
             )
         )
-        slots.append(
-            io.Float.Input(
-                f"weight_{i}",
-                default=1.0,
-                min=0.0,
-                max=1.0,
-                step=0.01,
-                display_mode=io.NumberDisplay.slider,
-                tooltip=f"How much style_{i} counts against the others. 1 by default; higher brings it forward, 0 leaves it out.",
-            )
-        )
+        slots.append(weight_input(i))
     return slots
 
 

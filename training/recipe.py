@@ -76,6 +76,8 @@ class Recipe:
         for name in ("steps", "batch", "crop", "log_every", "save_every", "preview_every"):
             if getattr(self, name) < 1:
                 raise RecipeError(f"{name} is {getattr(self, name)}. It must be at least 1.")
+        if self.crop % 8:
+            raise RecipeError(f"crop is {self.crop}. It must be a multiple of 8, the stride of every architecture.")
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise RecipeError(f"{name} is {getattr(self, name)!r}. Choose one of: {', '.join(choices)}.")

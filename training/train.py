@@ -17,7 +17,7 @@ import logging
 import math
 import sys
 import time
-from collections import deque
+from collections import defaultdict, deque
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -81,14 +81,16 @@ class Trainer:
         self.average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema))
         optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=recipe.lr, betas=(0.9, 0.99))
         self.step = checkpoint.load(self.folder, recipe, model, self.average, optimizer) if resume else 0
-        self.renderer, self.optimizer = self.accelerator.prepare(Renderer(model), optimizer)
+        frozen = recipe.architecture in _VGG
+        self.renderer, self.optimizer = self.accelerator.prepare(Decoding(model) if frozen else Rendering(model), optimizer)
         self.model = model
 
         loss_network = LossNetwork(weights_path(recipe.loss_network)).to(self.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         loss_dtype = torch.float32 if recipe.precision == "no" else torch.bfloat16
         self.loss_network = loss_network.to(loss_dtype)
-        self.targets = Targets(self.loss_network, keep=recipe.variants > 0)
-        self.losses = {name: deque[Tensor](maxlen=recipe.log_every) for name in ("content", "style", "loss")}
+        self.targets = Targets(lambda images: self.loss_network(images.to(loss_dtype)), keep=recipe.variants > 0)
+        self.codes = Targets(model.encode, keep=recipe.variants > 0) if frozen else None
+        self.losses: dict[str, deque[Tensor]] = defaultdict(lambda: deque(maxlen=recipe.log_every))
 
     def run(self) -> None:
         recipe, main = self.recipe, self.accelerator.is_main_process
@@ -119,28 +121,44 @@ class Trainer:
     def train_step(self, content: tuple[Tensor, Tensor], style: tuple[Tensor, Tensor]) -> None:
         recipe = self.recipe
         contents, styles = to_float(content[0], self.device), to_float(style[0], self.device)
-        wanted = self.targets.styles(styles, style[1])
-        target = self.targets.contents(contents, content[1], wanted[-1])
-        # One picture of each batch is also painted in its own style: it must come back as it is (strength 0).
-        own = contents[:1] if recipe.identity_weight else None
-        with self.accelerator.autocast():
-            painted = self.renderer(contents, styles)
-            repainted = None if own is None else self.renderer(own, own)
-        features = self.loss_network(painted.to(next(self.loss_network.parameters()).dtype))
-        content_term, style_term = content_loss(features[-1], target), style_loss(features, wanted)
-        loss = recipe.content_weight * content_term + recipe.style_weight * style_term
-        loss = loss + recipe.range_weight * range_loss(painted)
-        if recipe.variation_weight:
-            loss = loss + recipe.variation_weight * variation_loss(painted)
-        if own is not None and repainted is not None:
-            loss = loss + recipe.identity_weight * (repainted - own).float().square().mean()
+        terms: dict[str, Tensor] = {}
+        loss = torch.zeros((), device=self.device)
+        if recipe.content_weight or recipe.style_weight:
+            wanted = self.targets.styles(styles, style[1])
+            target = self.targets.contents(contents, content[1], wanted[-1])
+            painted = self.paint(contents, content[1], styles, style[1])
+            features = self.loss_network(painted.to(next(self.loss_network.parameters()).dtype))
+            terms |= {"content": content_loss(features[-1], target), "style": style_loss(features, wanted)}
+            loss = recipe.content_weight * terms["content"] + recipe.style_weight * terms["style"]
+            loss = loss + recipe.range_weight * range_loss(painted)
+            if recipe.variation_weight:
+                loss = loss + recipe.variation_weight * variation_loss(painted)
+        if recipe.identity_weight:
+            # One picture of each batch, all of them where nothing else is learned, is also painted in its own style:
+            # it must come back as it is (strength 0).
+            count = 1 if terms else len(contents)
+            own, keys = contents[:count], content[1][:count]
+            terms["identity"] = (self.repaint(own, keys) - own).square().mean()
+            loss = loss + recipe.identity_weight * terms["identity"]
         self.optimizer.zero_grad(set_to_none=True)
         self.accelerator.backward(loss)
         self.accelerator.clip_grad_norm_(self.renderer.parameters(), recipe.clip)
         self.optimizer.step()
         self.average.update_parameters(self.model)
-        for name, value in zip(self.losses, (content_term, style_term, loss), strict=True):
+        for name, value in (terms | {"loss": loss}).items():
             self.losses[name].append(value.detach())
+
+    def paint(self, contents: Tensor, content_keys: Tensor, styles: Tensor, style_keys: Tensor) -> Tensor:
+        """The model's pictures, not clamped, float32."""
+        with self.accelerator.autocast():
+            if self.codes is None:
+                return self.renderer(contents, styles).float()
+            return self.renderer(self.codes.contents(contents, content_keys, self.codes.styles(styles, style_keys)[-1])).float()
+
+    def repaint(self, contents: Tensor, keys: Tensor) -> Tensor:
+        """`contents` in their own styles, where AdaIN changes nothing."""
+        with self.accelerator.autocast():
+            return self.renderer(*(contents, contents) if self.codes is None else (self.codes.features(contents, keys),)).float()
 
     def averaged(self) -> StyleTransferModel:
         """The model with averaged weights, in evaluation mode."""
@@ -201,8 +219,8 @@ class Trainer:
             writer.add_scalar("seconds per step", seconds, self.step)
 
 
-class Renderer(nn.Module):
-    """Content and style images to pictures: the forward pass that accelerate wraps."""
+class Rendering(nn.Module):
+    """Content and style images to pictures: the forward pass of a whole model that accelerate wraps."""
 
     def __init__(self, model: StyleTransferModel) -> None:
         super().__init__()
@@ -211,6 +229,18 @@ class Renderer(nn.Module):
     def forward(self, contents: Tensor, styles: Tensor) -> Tensor:
         statistics: list[Statistics] = self.model.statistics_of(styles)
         return render(self.model, contents, [statistics])
+
+
+class Decoding(nn.Module):
+    """The paper's t to pictures: the forward pass of a decoder whose encoder is frozen."""
+
+    def __init__(self, model: StyleTransferModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, code: Tensor) -> Tensor:
+        code = code.float()  # pictures in full precision
+        return self.model.decode(code, [code], [])
 
 
 def build_model(recipe: Recipe) -> StyleTransferModel:

@@ -27,6 +27,7 @@ from adain_style_transfer.adain import AdaINError
 from adain_style_transfer.adain.architectures.kuko6 import SOURCE_ENCODER
 from adain_style_transfer.adain.architectures.vgg19 import NAOTO_ENCODER, WIDTHS
 from adain_style_transfer.adain.images import read_picture
+from adain_style_transfer.adain.transfer import render
 from adain_style_transfer.training import checkpoint, train
 from adain_style_transfer.training.recipe import Recipe, RecipeError, read_recipe
 from adain_style_transfer.training.train import Trainer
@@ -224,13 +225,18 @@ def test_what_a_run_leaves(recipe, caplog):
     assert read_picture(trainer.folder / "preview-000004.png").rgb.shape[1:] == (3, 192 * 5, 192 * 5)
 
 
+def published_encoder(path, model):
+    """The encoder of `model`, a file as `vgg_normalised.pth` names its layers."""
+    names = {name: index for index, name in NAOTO_ENCODER.items()}
+    parts = (key.rsplit(".", 1) for key in model.encoder.state_dict())
+    save_file({f"{names[n]}.{kind}": model.encoder.state_dict()[f"{n}.{kind}"] for n, kind in parts} | {"31.weight": torch.ones(2)}, path)
+    return str(path)
+
+
 def test_a_vgg19_decoder_leaves_the_encoder_untouched(recipe, tmp_path):
     source = vgg19()
-    names = {name: index for index, name in NAOTO_ENCODER.items()}
-    parts = (key.rsplit(".", 1) for key in source.encoder.state_dict())
-    published = {f"{names[n]}.{kind}": source.encoder.state_dict()[f"{n}.{kind}"] for n, kind in parts}
-    save_file(published | {"31.weight": torch.ones(2)}, tmp_path / "encoder.safetensors")
-    trainer = run(recipe(steps=2, architecture="vgg19", encoder=str(tmp_path / "encoder.safetensors"), ema=0.5))
+    encoder = published_encoder(tmp_path / "encoder.safetensors", source)
+    trainer = run(recipe(steps=2, architecture="vgg19", encoder=encoder, ema=0.5))
     model = weights.read_model(trainer.folder / "adain-vgg19.safetensors")
     for key, value in source.encoder.state_dict().items():
         assert torch.equal(trainer.model.encoder.state_dict()[key], value)
@@ -238,6 +244,33 @@ def test_a_vgg19_decoder_leaves_the_encoder_untouched(recipe, tmp_path):
         assert torch.equal(model.encoder.state_dict()[key], value.half().float())
     fresh = train.build_model(trainer.recipe)
     assert not torch.equal(trainer.model.decoder.conv1_1.weight, fresh.decoder.conv1_1.weight)
+
+
+def test_a_decoder_learns_to_rebuild_pictures(recipe, tmp_path):
+    """Neither content nor style loss: every picture of the batch comes back as it was, and the styles are not looked at."""
+    encoder = published_encoder(tmp_path / "encoder.safetensors", vgg19())
+    losses = {"content_weight": 0.0, "style_weight": 0.0, "identity_weight": 1.0}
+    trainer = Trainer(recipe(steps=30, architecture="vgg19", encoder=encoder, variants=1, log_every=30, lr=3e-3, **losses), False)
+    trainer.run()
+    seen = [value.item() for value in trainer.losses["identity"]]
+    assert set(trainer.losses) == {"identity", "loss"} and len(seen) == 30
+    assert np.mean(seen[-5:]) < 0.7 * np.mean(seen[:5])
+
+
+@pytest.mark.parametrize("variants", [0, 1])
+def test_a_frozen_encoder_is_asked_the_same_as_the_whole_model(recipe, tmp_path, variants):
+    """What the trainer paints from kept features is what the model paints."""
+    encoder = published_encoder(tmp_path / "encoder.safetensors", vgg19())
+    trainer = Trainer(recipe(architecture="vgg19", encoder=encoder, variants=variants), False)
+    content, style = picture(32, 32, seed=1), picture(32, 32, seed=2)
+    keys = torch.tensor([0])
+    with torch.no_grad():
+        for _ in range(2):  # measured, then kept
+            painted = trainer.paint(content, keys, style, keys)
+            torch.testing.assert_close(painted, render(trainer.model, content, [trainer.model.statistics_of(style)]), atol=1e-4, rtol=1e-4)
+            repainted = trainer.repaint(content, keys)
+            own = render(trainer.model, content, [trainer.model.statistics_of(content)])
+            torch.testing.assert_close(repainted, own, atol=1e-4, rtol=1e-4)
 
 
 def test_a_decoder_by_the_seed_recipe(recipe, tmp_path, data):

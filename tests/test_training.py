@@ -29,6 +29,7 @@ from adain_style_transfer.adain.architectures.vgg19 import NAOTO_ENCODER, WIDTHS
 from adain_style_transfer.adain.images import read_picture
 from adain_style_transfer.adain.transfer import render
 from adain_style_transfer.training import checkpoint, train
+from adain_style_transfer.training.objective import Batch
 from adain_style_transfer.training.recipe import Recipe, RecipeError, read_recipe
 from adain_style_transfer.training.train import Trainer
 from adain_style_transfer.training.transposed import start_from_encoder
@@ -257,16 +258,31 @@ def test_a_decoder_learns_to_rebuild_pictures(recipe, tmp_path):
     assert np.mean(seen[-5:]) < 0.7 * np.mean(seen[:5])
 
 
+def test_a_model_learns_to_paint_like_its_teacher(recipe, tmp_path):
+    teacher = vgg19()
+    start_from_encoder(teacher)  # a decoder of random weights would show grey
+    weights.save_model(teacher, tmp_path / "teacher.safetensors", {}, torch.float32)
+    losses = {"content_weight": 0.0, "style_weight": 0.0, "teacher_weight": 1.0, "teacher": str(tmp_path / "teacher.safetensors")}
+    trainer = run(recipe(steps=40, variants=1, log_every=40, lr=3e-3, **losses))
+    seen = [value.item() for value in trainer.losses["teacher"]]
+    assert set(trainer.losses) == {"teacher", "range", "loss"}
+    assert np.mean(seen[-8:]) < 0.8 * np.mean(seen[:8])
+    with pytest.raises(RecipeError, match="no teacher. Name its model file with --teacher"):
+        Trainer(recipe(teacher_weight=1.0), False)
+    with pytest.raises(RecipeError, match="adain-lite.safetensors is lite. Expected a model around a frozen VGG-19"):
+        Trainer(recipe(teacher_weight=1.0, teacher=str(trainer.folder / "adain-lite.safetensors")), False)
+
+
 @pytest.mark.parametrize("variants", [0, 1])
 def test_a_frozen_encoder_is_asked_the_same_as_the_whole_model(recipe, tmp_path, variants):
     """What the trainer paints from kept features is what the model paints."""
     encoder = published_encoder(tmp_path / "encoder.safetensors", vgg19())
     trainer = Trainer(recipe(architecture="vgg19", encoder=encoder, variants=variants), False)
-    content, style = picture(32, 32, seed=1), picture(32, 32, seed=2)
     keys = torch.tensor([0])
+    content, _, style, _ = batch = Batch(picture(32, 32, seed=1), keys, picture(32, 32, seed=2), keys)
     with torch.no_grad():
         for _ in range(2):  # measured, then kept
-            painted = trainer.paint(content, keys, style, keys)
+            painted = trainer.paint(batch)
             torch.testing.assert_close(painted, render(trainer.model, content, [trainer.model.statistics_of(style)]), atol=1e-4, rtol=1e-4)
             repainted = trainer.repaint(content, keys)
             own = render(trainer.model, content, [trainer.model.statistics_of(content)])

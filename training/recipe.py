@@ -61,6 +61,9 @@ class Recipe:
     variation_weight: float = field(default=0.0, metadata={"help": "weight of total variation"})
     identity_weight: float = field(default=0.0, metadata={"help": "weight of the pixel error of pictures in their own style"})
 
+    teacher: str = field(default="", metadata={"help": "a vgg19 or kuko6 model, file or id, whose pictures are to be imitated"})
+    teacher_weight: float = field(default=0.0, metadata={"help": "weight of the mean absolute difference to the teacher's pictures"})
+
     seed: int = field(default=0, metadata={"help": "seed of weights, crops and pairs"})
     precision: str = field(default="bf16", metadata={"help": "no, fp16 or bf16, for accelerate"})
     device: str = field(default="auto", metadata={"help": "auto or cpu"})

@@ -18,6 +18,7 @@ import math
 import sys
 import time
 from collections import defaultdict, deque
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from ..adain.affine import RegionalAffine
 from ..adain.architectures.kuko6 import SOURCE_ENCODER, Kuko6
 from ..adain.architectures.lite import Lite
 from ..adain.architectures.vgg19 import NAOTO_ENCODER, VGG19, renamed
@@ -49,10 +51,10 @@ from ..weights.foreign import read_tensors
 from ..weights.hub import get
 from . import checkpoint
 from .data import Crops, find_images, to_float
-from .losses import LossNetwork, content_loss, range_loss, style_loss, variation_loss
+from .losses import LossNetwork
+from .objective import Batch, FrozenPainter, Objective
 from .preview import write_preview
 from .recipe import Recipe, RecipeError, add_options, read_recipe
-from .targets import Targets
 from .transposed import start_from_encoder
 
 _logger = logging.getLogger(__name__)
@@ -82,14 +84,17 @@ class Trainer:
         optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=recipe.lr, betas=(0.9, 0.99))
         self.step = checkpoint.load(self.folder, recipe, model, self.average, optimizer) if resume else 0
         frozen = recipe.architecture in _VGG
-        self.renderer, self.optimizer = self.accelerator.prepare(Decoding(model) if frozen else Rendering(model), optimizer)
+        self.network, self.optimizer = self.accelerator.prepare(Decoding(model) if frozen else Rendering(model), optimizer)
         self.model = model
+        self.painter = FrozenPainter(model, self.network, recipe.variants > 0) if frozen else None
 
-        loss_network = LossNetwork(weights_path(recipe.loss_network)).to(self.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         loss_dtype = torch.float32 if recipe.precision == "no" else torch.bfloat16
-        self.loss_network = loss_network.to(loss_dtype)
-        self.targets = Targets(lambda images: self.loss_network(images.to(loss_dtype)), keep=recipe.variants > 0)
-        self.codes = Targets(model.encode, keep=recipe.variants > 0) if frozen else None
+        network = LossNetwork(weights_path(recipe.loss_network))
+        self.loss_network = network.to(self.device, loss_dtype, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        teacher = read_teacher(recipe)
+        if teacher is not None:
+            teacher.to(self.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self.objective = Objective(recipe, self.loss_network, teacher)
         self.losses: dict[str, deque[Tensor]] = defaultdict(lambda: deque(maxlen=recipe.log_every))
 
     def run(self) -> None:
@@ -119,46 +124,24 @@ class Trainer:
             self.export()
 
     def train_step(self, content: tuple[Tensor, Tensor], style: tuple[Tensor, Tensor]) -> None:
-        recipe = self.recipe
-        contents, styles = to_float(content[0], self.device), to_float(style[0], self.device)
-        terms: dict[str, Tensor] = {}
-        loss = torch.zeros((), device=self.device)
-        if recipe.content_weight or recipe.style_weight:
-            wanted = self.targets.styles(styles, style[1])
-            target = self.targets.contents(contents, content[1], wanted[-1])
-            painted = self.paint(contents, content[1], styles, style[1])
-            features = self.loss_network(painted.to(next(self.loss_network.parameters()).dtype))
-            terms |= {"content": content_loss(features[-1], target), "style": style_loss(features, wanted)}
-            loss = recipe.content_weight * terms["content"] + recipe.style_weight * terms["style"]
-            loss = loss + recipe.range_weight * range_loss(painted)
-            if recipe.variation_weight:
-                loss = loss + recipe.variation_weight * variation_loss(painted)
-        if recipe.identity_weight:
-            # One picture of each batch, all of them where nothing else is learned, is also painted in its own style:
-            # it must come back as it is (strength 0).
-            count = 1 if terms else len(contents)
-            own, keys = contents[:count], content[1][:count]
-            terms["identity"] = (self.repaint(own, keys) - own).square().mean()
-            loss = loss + recipe.identity_weight * terms["identity"]
+        batch = Batch(to_float(content[0], self.device), content[1], to_float(style[0], self.device), style[1])
+        with self.accelerator.autocast():
+            terms = self.objective(self.paint, self.repaint, batch)
         self.optimizer.zero_grad(set_to_none=True)
-        self.accelerator.backward(loss)
-        self.accelerator.clip_grad_norm_(self.renderer.parameters(), recipe.clip)
+        self.accelerator.backward(terms["loss"])
+        self.accelerator.clip_grad_norm_(self.network.parameters(), self.recipe.clip)
         self.optimizer.step()
         self.average.update_parameters(self.model)
-        for name, value in (terms | {"loss": loss}).items():
+        for name, value in terms.items():
             self.losses[name].append(value.detach())
 
-    def paint(self, contents: Tensor, content_keys: Tensor, styles: Tensor, style_keys: Tensor) -> Tensor:
-        """The model's pictures, not clamped, float32."""
-        with self.accelerator.autocast():
-            if self.codes is None:
-                return self.renderer(contents, styles).float()
-            return self.renderer(self.codes.contents(contents, content_keys, self.codes.styles(styles, style_keys)[-1])).float()
+    def paint(self, batch: Batch) -> Tensor:
+        """The model's pictures of a batch, not clamped, float32."""
+        return self.network(batch.contents, batch.styles).float() if self.painter is None else self.painter(batch)
 
     def repaint(self, contents: Tensor, keys: Tensor) -> Tensor:
-        """`contents` in their own styles, where AdaIN changes nothing."""
-        with self.accelerator.autocast():
-            return self.renderer(*(contents, contents) if self.codes is None else (self.codes.features(contents, keys),)).float()
+        """`contents` in their own styles."""
+        return self.network(contents, contents).float() if self.painter is None else self.painter.repaint(contents, keys)
 
     def averaged(self) -> StyleTransferModel:
         """The model with averaged weights, in evaluation mode."""
@@ -179,7 +162,8 @@ class Trainer:
             "data": self.recipe.data_note,
             "steps": str(self.step),
             "losses": f"content {self.recipe.content_weight:g}, style {self.recipe.style_weight:g}, range "
-            f"{self.recipe.range_weight:g}, identity {self.recipe.identity_weight:g}, variation {self.recipe.variation_weight:g}",
+            f"{self.recipe.range_weight:g}, identity {self.recipe.identity_weight:g}, variation {self.recipe.variation_weight:g}, "
+            f"teacher {self.recipe.teacher_weight:g}",
         }
         save_model(self.averaged(), path, metadata)
         _logger.info("exported %s after %d steps", path, self.step)
@@ -232,15 +216,14 @@ class Rendering(nn.Module):
 
 
 class Decoding(nn.Module):
-    """The paper's t to pictures: the forward pass of a decoder whose encoder is frozen."""
+    """`decode` of a model whose encoder is frozen: the forward pass that accelerate wraps."""
 
     def __init__(self, model: StyleTransferModel) -> None:
         super().__init__()
         self.model = model
 
-    def forward(self, code: Tensor) -> Tensor:
-        code = code.float()  # pictures in full precision
-        return self.model.decode(code, [code], [])
+    def forward(self, image: Tensor, features: Sequence[Tensor], modulations: Sequence[RegionalAffine]) -> Tensor:
+        return self.model.decode(image, features, modulations)
 
 
 def build_model(recipe: Recipe) -> StyleTransferModel:
@@ -270,6 +253,20 @@ def fresh_model(recipe: Recipe) -> StyleTransferModel:
     model.encoder.requires_grad_(False)
     start_from_encoder(model)
     return model
+
+
+def read_teacher(recipe: Recipe) -> StyleTransferModel | None:
+    """The model whose pictures the run imitates, if the recipe names one: a decoder around a frozen VGG-19."""
+    if not recipe.teacher_weight:
+        return None
+    if not recipe.teacher:
+        raise RecipeError(f"The recipe gives teacher_weight {recipe.teacher_weight:g} but no teacher. Name its model file with --teacher.")
+    teacher = read_model(weights_path(recipe.teacher))
+    if teacher.architecture not in _VGG:
+        raise RecipeError(
+            f"The teacher {recipe.teacher} is {teacher.architecture}. Expected a model around a frozen VGG-19: {' or '.join(_VGG)}."
+        )
+    return teacher
 
 
 def weights_path(name: str) -> Path:

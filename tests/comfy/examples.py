@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 import torch
-from adain_style_transfer import adain
+from adain_style_transfer import adain, weights
 from adain_style_transfer.adain.sheet import contact_sheet
 from PIL import Image
 from playwright.sync_api import Page
@@ -48,6 +48,9 @@ _NOTES = {
 _SHOWN = ("quick_start", "two_styles_blended", "sky_and_ground", "style_grid", "guided_text_to_image")
 _ASKING = ("guided_text_to_image",)
 """Shown as they are before they run: they ask for a checkpoint."""
+
+_STAND_INS = {"one_node": {"2": "painting.png"}, "color_match_after_diffusion": {"6": "painted.png"}}
+"""Workflow -> node -> the picture it gives on the thumbnail; elsewhere the sample photo stands in for what a checkpoint makes."""
 
 _LAY_OUT = """
 async ([prompt, note]) => {
@@ -128,6 +131,10 @@ def main(names: list[str]) -> None:
         content = adain.read_picture(_SAMPLES / "cat.jpg").rgb
         content = content[:, :, : content.shape[2] // 2 * 2, : content.shape[3] // 2 * 2]  # video codecs want even sizes
         comfy.put_image("example.png", content)
+        model = weights.load_model(device="cpu")
+        coffee = adain.read_picture(_SAMPLES / "coffee.jpg").rgb
+        for name, picture, preset in (("painting.png", coffee, "great-wave"), ("painted.png", content, "starry-night")):
+            comfy.put_image(name, adain.stylize(model, picture, weights.load_preset(model, preset)))
         _make_video(comfy)
         checkpoint = comfy.base / "models" / "checkpoints" / example("guided_text_to_image")["1"]["inputs"]["ckpt_name"]
         checkpoint.parent.mkdir()
@@ -139,7 +146,7 @@ def main(names: list[str]) -> None:
                     thumbnail = _drift(comfy, content)
                     _save(thumbnail, _PICTURES / "drift.jpg", 900)
                 else:
-                    result = _paint(comfy, example(path.stem))
+                    result = _paint(comfy, path.stem)
                     thumbnail = _side_by_side(content, result) if path.stem != "style_grid" else adain.images.to_pil(result)
                 _save(thumbnail, EXAMPLES / f"{path.stem}.jpg", 640)
                 graph = page.evaluate(_LAY_OUT, [example(path.stem), _NOTES[path.stem]])
@@ -168,14 +175,16 @@ def _make_video(comfy: ComfyServer) -> None:
     shutil.copy(comfy.base / "output" / saved["subfolder"] / saved["filename"], comfy.base / "input" / "example.mp4")
 
 
-def _paint(comfy: ComfyServer, prompt: Prompt) -> Tensor:
-    """The picture that `prompt` ends with; for a checkpoint's picture the sample photo stands in, for a painting a preset."""
+def _paint(comfy: ComfyServer, name: str) -> Tensor:
+    """The picture that the workflow ends with; see `_STAND_INS`, and for a painting a preset stands in."""
+    prompt = example(name)
     last = max(prompt, key=int)
-    for node in prompt.values():
+    for key, node in prompt.items():
         if node["class_type"] == "AdaIN_EncodeStyle":
             node.update(class_type="AdaIN_StylePreset", inputs={"adain_model": node["inputs"]["adain_model"], "preset": "great-wave"})
-        if node["class_type"] == "VAEDecode":
-            node.update(class_type="LoadImage", inputs={"image": "example.png"})
+        stand_in = _STAND_INS.get(name, {}).get(key)
+        if stand_in or node["class_type"] == "VAEDecode":
+            node.update(class_type="LoadImage", inputs={"image": stand_in or "example.png"})
     if prompt[last]["class_type"] == "SaveVideo":
         prompt[last] = {"class_type": "SaveImage", "inputs": {"images": ["5", 0], "filename_prefix": "frame"}}
     return comfy.image(comfy.run(prompt).images[last][0])

@@ -39,6 +39,7 @@ def test_the_recipes_that_ship_are_valid(path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
+        ("content_weight = 0.0\nstyle_weight = 0.0", "nothing to learn"),
         ("crop = 100", "crop is 100.*multiple of 8"),
         ("step = 5", "unknown key 'step'.*Known keys: .*steps"),
         ('steps = "5"', "gives steps = '5'; expected int"),

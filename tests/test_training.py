@@ -258,21 +258,6 @@ def test_a_decoder_learns_to_rebuild_pictures(recipe, tmp_path):
     assert np.mean(seen[-5:]) < 0.7 * np.mean(seen[:5])
 
 
-def test_a_model_learns_to_paint_like_its_teacher(recipe, tmp_path):
-    teacher = vgg19()
-    start_from_encoder(teacher)  # a decoder of random weights would show grey
-    weights.save_model(teacher, tmp_path / "teacher.safetensors", {}, torch.float32)
-    losses = {"content_weight": 0.0, "style_weight": 0.0, "teacher_weight": 1.0, "teacher": str(tmp_path / "teacher.safetensors")}
-    trainer = run(recipe(steps=40, variants=1, log_every=40, lr=3e-3, **losses))
-    seen = [value.item() for value in trainer.losses["teacher"]]
-    assert set(trainer.losses) == {"teacher", "range", "loss"}
-    assert np.mean(seen[-8:]) < 0.8 * np.mean(seen[:8])
-    with pytest.raises(RecipeError, match="no teacher. Name its model file with --teacher"):
-        Trainer(recipe(teacher_weight=1.0), False)
-    with pytest.raises(RecipeError, match="adain-lite.safetensors is lite. Expected a model around a frozen VGG-19"):
-        Trainer(recipe(teacher_weight=1.0, teacher=str(trainer.folder / "adain-lite.safetensors")), False)
-
-
 @pytest.mark.parametrize("variants", [0, 1])
 def test_a_frozen_encoder_is_asked_the_same_as_the_whole_model(recipe, tmp_path, variants):
     """What the trainer paints from kept features is what the model paints."""

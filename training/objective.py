@@ -27,12 +27,11 @@ class Batch(NamedTuple):
 class Objective:
     """The terms of a step by name, and their weighted sum as "loss". A term without a weight is not computed."""
 
-    def __init__(self, recipe: Recipe, loss_network: LossNetwork, teacher: StyleTransferModel | None = None) -> None:
+    def __init__(self, recipe: Recipe, loss_network: LossNetwork) -> None:
         self.recipe = recipe
         keep = recipe.variants > 0
         self._loss_network = loss_network
         self._targets = Targets(self._features, keep)
-        self._teacher = None if teacher is None else FrozenPainter(teacher, teacher.decode, keep)
 
     def __call__(self, paint: Callable[[Batch], Tensor], repaint: Callable[[Tensor, Tensor], Tensor], batch: Batch) -> dict[str, Tensor]:
         """`paint` makes the pictures of a batch, `repaint` those of contents (and their keys) in their own styles."""
@@ -43,21 +42,14 @@ class Objective:
             "style": recipe.style_weight,
             "range": recipe.range_weight,
             "variation": recipe.variation_weight,
-            "teacher": recipe.teacher_weight,
             "identity": recipe.identity_weight,
         }
-        if recipe.content_weight or recipe.style_weight or recipe.teacher_weight:
+        if recipe.content_weight or recipe.style_weight:
             painted = paint(batch)
-            if recipe.content_weight or recipe.style_weight:
-                wanted = self._targets.styles(batch.styles, batch.style_keys)
-                target = self._targets.contents(batch.contents, batch.content_keys, wanted[-1])
-                features = self._features(painted)
-                terms |= {"content": content_loss(features[-1], target), "style": style_loss(features, wanted)}
-            if self._teacher:
-                with torch.no_grad():
-                    shown = self._teacher(batch)
-                terms["teacher"] = F.l1_loss(painted, shown.clamp(0, 1))
-            terms["range"] = range_loss(painted)
+            wanted = self._targets.styles(batch.styles, batch.style_keys)
+            target = self._targets.contents(batch.contents, batch.content_keys, wanted[-1])
+            features = self._features(painted)
+            terms |= {"content": content_loss(features[-1], target), "style": style_loss(features, wanted), "range": range_loss(painted)}
             if recipe.variation_weight:
                 terms["variation"] = variation_loss(painted)
         if recipe.identity_weight:

@@ -61,9 +61,6 @@ class Recipe:
     variation_weight: float = field(default=0.0, metadata={"help": "weight of total variation"})
     identity_weight: float = field(default=0.0, metadata={"help": "weight of the pixel error of pictures in their own style"})
 
-    teacher: str = field(default="", metadata={"help": "a vgg19 or kuko6 model, file or id, whose pictures are to be imitated"})
-    teacher_weight: float = field(default=0.0, metadata={"help": "weight of the mean absolute difference to the teacher's pictures"})
-
     seed: int = field(default=0, metadata={"help": "seed of weights, crops and pairs"})
     precision: str = field(default="bf16", metadata={"help": "no, fp16 or bf16, for accelerate"})
     device: str = field(default="auto", metadata={"help": "auto or cpu"})
@@ -84,6 +81,8 @@ class Recipe:
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise RecipeError(f"{name} is {getattr(self, name)!r}. Choose one of: {', '.join(choices)}.")
+        if not (self.content_weight or self.style_weight or self.identity_weight):
+            raise RecipeError("content_weight, style_weight and identity_weight are all 0, so there is nothing to learn. Raise one.")
         if not 0 <= self.style_jitter <= 1:
             raise RecipeError(f"style_jitter is {self.style_jitter}. It must lie between 0 (styles as they are) and 1.")
         if not 0 < self.zoom_low <= self.zoom_high:

@@ -91,10 +91,7 @@ class Trainer:
         loss_dtype = torch.float32 if recipe.precision == "no" else torch.bfloat16
         network = LossNetwork(weights_path(recipe.loss_network))
         self.loss_network = network.to(self.device, loss_dtype, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        teacher = read_teacher(recipe)
-        if teacher is not None:
-            teacher.to(self.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        self.objective = Objective(recipe, self.loss_network, teacher)
+        self.objective = Objective(recipe, self.loss_network)
         self.losses: dict[str, deque[Tensor]] = defaultdict(lambda: deque(maxlen=recipe.log_every))
 
     def run(self) -> None:
@@ -162,8 +159,7 @@ class Trainer:
             "data": self.recipe.data_note,
             "steps": str(self.step),
             "losses": f"content {self.recipe.content_weight:g}, style {self.recipe.style_weight:g}, range "
-            f"{self.recipe.range_weight:g}, identity {self.recipe.identity_weight:g}, variation {self.recipe.variation_weight:g}, "
-            f"teacher {self.recipe.teacher_weight:g}",
+            f"{self.recipe.range_weight:g}, identity {self.recipe.identity_weight:g}, variation {self.recipe.variation_weight:g}",
         }
         save_model(self.averaged(), path, metadata)
         _logger.info("exported %s after %d steps", path, self.step)
@@ -253,20 +249,6 @@ def fresh_model(recipe: Recipe) -> StyleTransferModel:
     model.encoder.requires_grad_(False)
     start_from_encoder(model)
     return model
-
-
-def read_teacher(recipe: Recipe) -> StyleTransferModel | None:
-    """The model whose pictures the run imitates, if the recipe names one: a decoder around a frozen VGG-19."""
-    if not recipe.teacher_weight:
-        return None
-    if not recipe.teacher:
-        raise RecipeError(f"The recipe gives teacher_weight {recipe.teacher_weight:g} but no teacher. Name its model file with --teacher.")
-    teacher = read_model(weights_path(recipe.teacher))
-    if teacher.architecture not in _VGG:
-        raise RecipeError(
-            f"The teacher {recipe.teacher} is {teacher.architecture}. Expected a model around a frozen VGG-19: {' or '.join(_VGG)}."
-        )
-    return teacher
 
 
 def weights_path(name: str) -> Path:

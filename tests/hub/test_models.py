@@ -98,25 +98,9 @@ def test_an_encoder_of_the_hub_and_a_decoder_placed_by_hand(hub, tmp_path):
     torch.testing.assert_close(loaded.state_dict(), model.state_dict())
 
 
-PAPER = """
-[paper]
-architecture = "vgg19"
-repo_id = "vkganesan/AdaIN"
-repo_type = "space"
-[[paper.files]]
-path = "vgg_normalised.pth"
-bytes = {bytes}
-sha256 = "{sha256}"
-mirrors = ["spaces/dataroots/SofaStyler/vgg_normalised.pth"]
-[[paper.files]]
-path = "adain-vgg19-decoder.safetensors"
-embedded = true
-"""
-
-
 @pytest.fixture
 def paper(hub, tmp_path, monkeypatch):
-    """An entry of the catalogue whose decoder ships with the package, with files of the right layout that have random weights."""
+    """The catalogue's own entry for the paper's network, with files of the right layout that have random weights."""
     model = samples.vgg19()
     layers = [(i, name, kind) for i, name in NAOTO_ENCODER.items() for kind in ("weight", "bias")]
     encoder = {f"{i}.{kind}": model.state_dict()[f"encoder.{name}.{kind}"] for i, name, kind in layers}
@@ -125,7 +109,9 @@ def paper(hub, tmp_path, monkeypatch):
     package = tmp_path / "package"
     package.mkdir()
     text = (catalog._PACKAGE / catalog.NAME).read_text()
-    (package / catalog.NAME).write_text(text + PAPER.format(bytes=len(data), sha256=sha256(data)))
+    published = catalog.find_entry("paper", tmp_path).files[0]
+    text = text.replace(f"{published.bytes:_}", str(len(data))).replace(published.sha256, sha256(data))
+    (package / catalog.NAME).write_text(text)
     monkeypatch.setattr(catalog, "_PACKAGE", package)
     weights.save_model(model, tmp_path / "trained.safetensors", {"license": "MIT", "steps": "12"})
     return model, package, tmp_path / "trained.safetensors", tmp_path / "models"
@@ -317,7 +303,7 @@ def test_mistakes_in_a_users_catalogue(tmp_path, text, words):
 def test_models_that_are_in_no_catalogue(tmp_path):
     with pytest.raises(ModelError, match=r"no model 'nothing' in the catalogue\. Give one of adain-lite"):
         get("nothing", tmp_path)
-    with pytest.raises(ModelError, match=r"no model 'nothing'\. Give a safetensors file or one of: adain-lite, kuko6-puddle"):
+    with pytest.raises(ModelError, match=r"no model 'nothing'\. Give a safetensors file or one of: adain-lite, paper, kuko6-puddle"):
         weights.load_model("nothing", folder=tmp_path)
 
 

@@ -84,18 +84,23 @@ def color_moments(x: Tensor, mask: Tensor | None = None) -> Moments:
     return Moments(mean, cov, weight)
 
 
-def merge(parts: Sequence[Moments]) -> Moments:
-    """Moments of the union of disjoint parts (tiles, frames), accumulated in float64 (Chan et al. 1983)."""
-    weights = torch.stack([p.weight.double() for p in parts])
+def merge(parts: Sequence[Moments], shares: Sequence[float] | None = None) -> Moments:
+    """Moments of the union of disjoint parts (tiles, frames), accumulated in float64 (Chan et al. 1983).
+
+    `shares` says how much each part counts (default 1).
+    """
+    weights = torch.stack([p.weight for p in parts]).double()
+    if shares is not None:
+        weights = weights * torch.tensor(shares).to(weights)[:, None]
     weight = weights.sum(0)
-    shares = weights / weight.clamp_min(torch.finfo(torch.float64).tiny)
-    means = torch.stack([p.mean.double() for p in parts])
-    mean = (means * shares[..., None]).sum(0)
+    fractions = weights / weight.clamp_min(torch.finfo(torch.float64).tiny)
+    means = torch.stack([p.mean for p in parts]).double()
+    mean = (means * fractions[..., None]).sum(0)
     delta = means - mean
     full = parts[0].var.ndim == 3
     spread = delta[..., :, None] * delta[..., None, :] if full else delta.square()
-    shares = shares.view(*shares.shape, *[1] * (spread.ndim - 2))
-    var = ((torch.stack([p.var.double() for p in parts]) + spread) * shares).sum(0)
+    fractions = fractions.view(*fractions.shape, *[1] * (spread.ndim - 2))
+    var = ((torch.stack([p.var for p in parts]).double() + spread) * fractions).sum(0)
     return Moments(mean, var, weight)
 
 

@@ -89,6 +89,19 @@ def measure_features(
     return _measure(model, _encode(model, images, colors, targets, weights, strength), colors, weights, adjust, interior)
 
 
+def encode_and_measure(
+    model: StyleTransferModel,
+    images: Tensor,
+    colors: Content,
+    targets: Targets,
+    weights: Tensor | None = None,
+    strength: float | Tensor = 1.0,
+) -> tuple[Content, Sequence[Tensor]]:
+    """`measure_features`, and the features, for a caller that can keep them until it paints."""
+    encoded = _encode(model, images, colors, targets, weights, strength)
+    return _measure(model, encoded, colors, weights, None), encoded.features
+
+
 def paint(
     model: StyleTransferModel,
     images: Tensor,
@@ -96,13 +109,15 @@ def paint(
     targets: Targets,
     weights: Tensor | None = None,
     strength: float | Tensor = 1.0,
+    features: Sequence[Tensor] | None = None,
 ) -> Tensor:
     """Second pass: the picture, not clamped, of `images` [B, 3, H, W] whose moments are said to be `content`.
 
-    They may be those of more than is seen here: of the whole image for a tile, of the frames around for a frame. Other arguments
-    as for `render`.
+    They may be those of more than is seen here: of the whole image for a tile, of the frames around for a frame. `features` are
+    those of `encode_and_measure` with the same level 0 of `content`, if they were kept. Other arguments as for `render`.
     """
-    return _decode(model, _encode(model, images, content, targets, weights, strength), content, targets, weights, strength)
+    encoded = _encode(model, images, content, targets, weights, strength, features)
+    return _decode(model, encoded, content, targets, weights, strength)
 
 
 class _Encoded(NamedTuple):
@@ -112,13 +127,19 @@ class _Encoded(NamedTuple):
     """`_pairs` of level 0, if the model has it."""
     padded: Tensor
     """The recoloured image, grown to a multiple of the stride."""
-    features: list[Tensor]
+    features: Sequence[Tensor]
 
 
 def _encode(
-    model: StyleTransferModel, images: Tensor, content: Content, targets: Targets, weights: Tensor | None, strength: float | Tensor
+    model: StyleTransferModel,
+    images: Tensor,
+    content: Content,
+    targets: Targets,
+    weights: Tensor | None,
+    strength: float | Tensor,
+    features: Sequence[Tensor] | None = None,
 ) -> _Encoded:
-    """Recolour `images` by level 0 of `content`, if the model has it, and encode them."""
+    """Recolour `images` by level 0 of `content`, if the model has it, and encode them unless their `features` are known."""
     colors = []
     if model.color:
         with torch.autocast(images.device.type, enabled=False):
@@ -128,7 +149,9 @@ def _encode(
             # Far outside the gamut the network has seen nothing; half a range is enough for its residual to correct.
             images = recolor(images).clamp_(-0.5, 1.5)
     padded = model.pad(images)
-    return _Encoded(images.shape[-2:], colors, padded, model.encode(padded.to(model.dtype, memory_format=torch.channels_last)))
+    if features is None:
+        features = model.encode(padded.to(model.dtype, memory_format=torch.channels_last))
+    return _Encoded(images.shape[-2:], colors, padded, features)
 
 
 def _decode(

@@ -2,9 +2,9 @@
 
 Per-frame AdaIN flickers because each frame is normalised by its own moments, which drift as things enter, leave and move, and
 because the network answers to noise and sub-pixel motion. So the moments of a frame are merged with those of its neighbours
-(moments of a union are arithmetic: `moments.merge`), never across a cut, and where the input did not change the previous
-painted frame shows through. Everything streams: memory depends on the look-ahead of `Stability`, not on the length of the clip,
-and a frame's result does not depend on how many are painted at once.
+(moments of a union are arithmetic: `moments.merge`), never across a cut, and where the input did not change, or only moved with the
+camera, the previous painted frame shows through. Everything streams: memory depends on the look-ahead of `Stability`, not on the
+length of the clip, and a frame's result does not depend on how many are painted at once.
 """
 
 from __future__ import annotations
@@ -14,20 +14,21 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .color import ColorMode, apply_color_mode, lay_over, luma
-from .errors import AdaINError, StyleError
+from .color import ColorMode, apply_color_mode, lay_over
+from .errors import StyleError
 from .images import check_image
 from .model import StyleTransferModel
 from .moments import Moments, Statistics, color_moments, merge
-from .passes import Content
+from .motion import camera_motion, flow_motion, inside_of
+from .passes import Content, encode_and_measure, paint, render
 from .style import Region
-from .transfer import check_request, measure, paint, region_weights, render
+from .transfer import check_request, region_weights
 
 _CUT = 0.08
 """Least RMS change of the tile means at a cut, in units of the range 0..1."""
@@ -38,9 +39,9 @@ _CUT_RATIO = 3
 _TILES = 8
 """Cuts are found on the means of 8 x 8 tiles: the picture's first moments, kept apart by place."""
 
-_SAME = 0.05
-"""RMS difference in colour (0..1) at which the previous picture's share falls to 37 %: above coding noise and the flow's errors,
-below a contour."""
+_SAME = 0.035
+"""RMS difference in colour (0..1) at which the previous picture's share falls to 37 %: above coding noise and small errors of the
+motion, below a contour."""
 
 _JUMP = 0.1
 """A change of strength or of a style's mean colour from one frame to the next that counts as wanted, not to be held back."""
@@ -55,7 +56,8 @@ class Stability:
     hold: float = 0.8
     """0..1 (excluded): the previous painted frame's share where the input did not change."""
     flow: bool = False
-    """Follow motion by dense optical flow (OpenCV's DIS); without it only pixels that stand still are held."""
+    """Follow each pixel's own motion by dense optical flow (OpenCV's DIS); without it only what stands still or moves with the
+    camera is held."""
 
     def __post_init__(self) -> None:
         if self.radius < 0:
@@ -117,27 +119,33 @@ def paint_frames(
     AdaINError if flow is asked for without OpenCV.
     """
     hold = _Hold(stability)
+    chunks = _Chunks(chunk)
     stream = _begun(model, tasks, color, look_for_cuts=stability.look_ahead > 0)
     if shots:
         stream = (replace(work, content=shots.of(work.task.index)) for work in stream)
     elif stability.radius:
         stream = _smoothed((_with_colors(work) for work in stream), stability.radius)
-        stream = _smoothed(_with_features(model, stream, chunk), stability.radius, first=1 if model.color else 0)
-    for group in _groups(stream, chunk):
-        images, targets, weights, strength = _batch(group)
+        stream = _smoothed(_with_features(model, stream, chunks), stability.radius, first=1 if model.color else 0)
+    for work, image, painted, covered in chunks.each(stream, lambda group: _painted(model, group, color)):
         with torch.inference_mode():
-            if group[0].content is None:
-                painted = render(model, images, targets, weights, strength)
-            else:
-                painted = paint(model, images, _stacked([work.content for work in group if work.content]), targets, weights, strength)
-            covered = None if weights is None else weights.sum(1, keepdim=True)
-            painted = apply_color_mode(color, images, painted.clamp(0, 1), covered)
-        for i, work in enumerate(group):
-            image = images[i : i + 1]
-            with torch.inference_mode():
-                frame = hold(work, image, painted[i : i + 1])
-                frame = lay_over(image, frame, None if covered is None else covered[i : i + 1])
-            yield frame
+            frame = lay_over(image, hold(work, image, painted), covered)
+        yield frame
+
+
+@torch.inference_mode()
+def _painted(model: StyleTransferModel, group: Sequence[_Work], color: ColorMode) -> Iterable[tuple[_Work, Tensor, Tensor, Tensor | None]]:
+    """Each work with its image, that image painted everywhere, and how much of it the styles cover (None: everything)."""
+    images, targets, weights, strength = _batch(group)
+    contents = [work.content for work in group if work.content is not None]
+    if contents:
+        features = [_joined(level) for level in zip(*(work.features for work in group if work.features), strict=True)]
+        painted = paint(model, images, _stacked(contents), targets, weights, strength, features or None)
+    else:
+        painted = render(model, images, targets, weights, strength)
+    covered = None if weights is None else weights.sum(1, keepdim=True)
+    painted = apply_color_mode(color, images, painted.clamp(0, 1), covered)
+    rows = [None] * len(group) if covered is None else covered.split(1)
+    return zip(group, images.split(1), painted.split(1), rows, strict=True)
 
 
 def measure_shots(model: StyleTransferModel, tasks: Callable[[], Iterable[Task]], *, chunk: int = 1) -> Shots:
@@ -149,7 +157,7 @@ def measure_shots(model: StyleTransferModel, tasks: Callable[[], Iterable[Task]]
     shots = Shots(starts, colors)
     again = _begun(model, tasks(), "style", look_for_cuts=True)
     known = (replace(work, content=shots.of(work.task.index)) for work in again)
-    _, features = _merged(_with_features(model, known, chunk), first=1 if model.color else 0)
+    _, features = _merged(_with_features(model, known, _Chunks(chunk)), first=1 if model.color else 0)
     return Shots(starts, features)
 
 
@@ -162,6 +170,8 @@ class _Work:
     starts_shot: bool
     targets: Sequence[Sequence[Statistics]]
     content: Content | None = None
+    features: Sequence[Tensor] | None = None
+    """Of the frame in the colours that `content` says, kept so that they need not be made again: about 6 values a pixel."""
 
     @property
     def image(self) -> Tensor:
@@ -213,22 +223,19 @@ def _with_colors(work: _Work) -> _Work:
     return replace(work, content=[[color_moments(image, mask)] for mask in masks])
 
 
-def _with_features(model: StyleTransferModel, stream: Iterable[_Work], chunk: int) -> Iterator[_Work]:
-    """With the moments of the feature levels, seen through the map of the colours that `stream` brings."""
-    for group in _groups(stream, chunk):
-        colors = _stacked([work.content for work in group if work.content is not None])
+def _with_features(model: StyleTransferModel, stream: Iterable[_Work], chunks: _Chunks) -> Iterator[_Work]:
+    """With the features, seen through the map of the colours that `stream` brings, and their moments."""
+
+    @torch.inference_mode()
+    def measured(group: Sequence[_Work]) -> Iterable[_Work]:
         images, targets, weights, strength = _batch(group)
-        with torch.inference_mode():
-            content = measure(
-                model,
-                images,
-                targets,
-                weights,
-                strength,
-                lambda level, own, c=colors: [r[0] for r in c] if model.color and level == 0 else own,
-            )
+        colors = _stacked([work.content for work in group if work.content is not None])
+        content, features = encode_and_measure(model, images, colors, targets, weights, strength)
         for i, work in enumerate(group):
-            yield replace(work, content=[[_row(moments, i) for moments in region] for region in content])
+            rows = [level[i : i + 1] for level in features]
+            yield replace(work, content=[[_row(moments, i) for moments in region] for region in content], features=rows)
+
+    return chunks.each(stream, measured)
 
 
 def _smoothed(stream: Iterable[_Work], radius: int, first: int = 0) -> Iterator[_Work]:
@@ -241,6 +248,7 @@ def _smoothed(stream: Iterable[_Work], radius: int, first: int = 0) -> Iterator[
         window.append((shot, work))
         if len(window) - centre > radius:
             yield _centred(window, centre, radius, first)
+            window[centre] = window[centre][0], replace(window[centre][1], features=None)  # only its moments are still needed
             centre += 1
             if centre > radius:
                 window.popleft()
@@ -267,7 +275,7 @@ def _centred(window: Sequence[tuple[int, _Work]], centre: int, radius: int, firs
 
 
 def _merge(parts: Sequence[Moments], shares: Sequence[float]) -> Moments:
-    merged = merge([replace(part, weight=part.weight * share) for part, share in zip(parts, shares, strict=True)])
+    merged = merge(parts, shares)
     like = parts[0].mean
     return Moments(merged.mean.to(like), merged.var.to(like), merged.weight.to(like))
 
@@ -287,6 +295,31 @@ def _merged(stream: Iterable[_Work], first: int = 0) -> tuple[tuple[int, ...], t
             for total, region in zip(contents[-1], work.content, strict=True)
         ]
     return tuple(starts), tuple(contents)
+
+
+_Result = TypeVar("_Result")
+
+
+class _Chunks:
+    """How many works are done together: `size`, and half as many from then on whenever the device's memory runs out."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+
+    def each(self, stream: Iterable[_Work], compute: Callable[[Sequence[_Work]], Iterable[_Result]]) -> Iterator[_Result]:
+        """What `compute` gives for the works of each group, in order."""
+        for group in _groups(stream, self._size):
+            while group:
+                part = group[: self._size]
+                try:
+                    results = list(compute(part))
+                except torch.OutOfMemoryError:
+                    if len(part) == 1:
+                        raise
+                    self._size = len(part) // 2
+                    continue
+                yield from results
+                group = group[len(part) :]
 
 
 def _groups(stream: Iterable[_Work], size: int) -> Iterator[list[_Work]]:
@@ -331,6 +364,10 @@ def _stacked(contents: Sequence[Content]) -> Content:
     ]
 
 
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts))
+
+
 def _row(moments: Moments, i: int) -> Moments:
     if len(moments.mean) == 1:
         return moments
@@ -338,11 +375,11 @@ def _row(moments: Moments, i: int) -> Moments:
 
 
 class _Hold:
-    """Keeps of the previous painted frame what shows the same as this one."""
+    """Keeps of the previous painted frame what shows the same as this one, where the motion leads there."""
 
     def __init__(self, stability: Stability) -> None:
         self._share = stability.hold
-        self._flow = flow_field() if stability.flow and stability.hold else None
+        self._motion = flow_motion() if stability.flow and stability.hold else camera_motion
         self._before: tuple[Task, Tensor, Tensor] | None = None
 
     def __call__(self, work: _Work, image: Tensor, painted: Tensor) -> Tensor:
@@ -351,14 +388,13 @@ class _Hold:
             return painted
         if self._before is not None and not work.starts_shot and not _jumps(self._before[0], work.task):
             _, old_image, old_painted = self._before
-            share = self._share
-            if self._flow is not None:
-                grid, inside = self._flow(image, old_image)
+            share: float | Tensor = self._share
+            grid = self._motion(image, old_image)
+            if grid is not None:
+                share = share * inside_of(grid)
+                old_image = F.grid_sample(old_image, grid, "bilinear", "border", align_corners=False)
                 # Bicubic: repeated bilinear sampling would blur what is kept long.
-                old_image, old_painted = (
-                    F.grid_sample(old, grid, "bicubic", "border", align_corners=True).clamp(0, 1) for old in (old_image, old_painted)
-                )
-                share = share * inside
+                old_painted = F.grid_sample(old_painted, grid, "bicubic", "border", align_corners=False).clamp_(0, 1)
             painted = torch.lerp(painted, old_painted, share * _sameness(image, old_image))
         self._before = (work.task, image, painted)
         return painted
@@ -373,35 +409,11 @@ def _jumps(before: Task, after: Task) -> bool:
 
 
 def _sameness(image: Tensor, other: Tensor) -> Tensor:
-    """[B, 1, H, W], 1 where two pictures show the same, falling to 0 where they differ, judged on 4 x 4 blocks and their neighbours."""
-    difference = F.avg_pool2d((image - other).square().mean(1, keepdim=True), 4, ceil_mode=True, count_include_pad=False)
+    """[B, 1, H, W], 1 where two pictures show the same, falling to 0 where they differ.
+
+    Means of 4 x 4 blocks are compared, which noise and a tenth of a pixel hardly change.
+    """
+    blocks = F.avg_pool2d(image - other, 4, ceil_mode=True, count_include_pad=False).square().mean(1, keepdim=True)
     # The largest of the neighbours, so that nothing is kept along the edge of what moves.
-    difference = F.max_pool2d(difference, 3, stride=1, padding=1)
-    return F.interpolate(torch.exp(-difference / _SAME**2), size=image.shape[-2:], mode="bilinear")
-
-
-def flow_field() -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """A function of (image, old image), both [1, 3, H, W], that gives where each pixel was: a grid for `grid_sample`, and [1, 1, H, W]
-    that is 1 where that is inside the picture."""
-    try:
-        import cv2
-    except ImportError as error:
-        raise AdaINError('Flow needs OpenCV, which is not installed. Run: pip install "adain-style-transfer[flow]"') from error
-    dis: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-
-    def grey(image: Tensor) -> Any:
-        return luma(image)[0, 0].mul(255).round().byte().cpu().numpy()
-
-    def field(image: Tensor, old: Tensor) -> tuple[Tensor, Tensor]:
-        height, width = image.shape[-2:]
-        if min(height, width) < 16:  # less than DIS's patches need
-            flow = image.new_zeros(height, width, 2)
-        else:
-            flow = torch.from_numpy(dis.calc(grey(image), grey(old), None)).to(image)
-        y = torch.arange(height, device=image.device)[:, None] + flow[..., 1]
-        x = torch.arange(width, device=image.device) + flow[..., 0]
-        inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
-        grid = torch.stack([2 * x / max(width - 1, 1) - 1, 2 * y / max(height - 1, 1) - 1], -1)
-        return grid[None], inside[None, None].to(image)
-
-    return field
+    blocks = F.max_pool2d(blocks, 3, stride=1, padding=1)
+    return F.interpolate(torch.exp(-blocks / _SAME**2), size=image.shape[-2:], mode="bilinear")

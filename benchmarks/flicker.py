@@ -2,10 +2,11 @@
 
 `python benchmarks/flicker.py [--photos FOLDER] [--loss-network vgg19.safetensors] [--video CLIP] [--strip strip.jpg]`
 
-Photographs are panned, zoomed, relit and held by an unsteady hand with known motion and 8-bit noise; of a `--video` the motion is
-estimated by OpenCV's DIS. Warp error (Lai et al. 2018): RMS difference of each frame to the next one moved back onto it, where both
-show the place. Luminance flicker: RMS change of the mean luma of that part. Both in 1/255. Excess is what a method adds to the
-input's own warp error, as a share of what per-frame AdaIN adds: lower is steadier. Style loss is relative to per-frame AdaIN.
+Photographs are filmed by a still camera, panned, zoomed, relit and held by an unsteady hand, with known motion and 8-bit noise; of a
+`--video` the motion is estimated by OpenCV's DIS. Warp error (Lai et al. 2018): RMS difference of each frame to the next one moved
+back onto it, where both show the place. Luminance flicker: RMS change of the mean luma of that part. Both in 1/255. Excess is what a
+method adds to the input's own warp error, as a share of what per-frame AdaIN adds: lower is steadier. Style loss is relative to
+per-frame AdaIN.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from adain_style_transfer import adain, weights
 from adain_style_transfer.adain.color import luma
 from adain_style_transfer.adain.images import EXTENSIONS, at_short_side, resize
 from adain_style_transfer.adain.model import StyleTransferModel
+from adain_style_transfer.adain.motion import flow_motion, inside_of
 from adain_style_transfer.adain.sheet import contact_sheet
-from adain_style_transfer.adain.temporal import Stability, Task, flow_field, paint_frames
+from adain_style_transfer.adain.temporal import Stability, Task, paint_frames
 from adain_style_transfer.adain.video import frames as video_frames
 from adain_style_transfer.training.losses import LossNetwork
 from adain_style_transfer.training.metrics import Judge
@@ -49,6 +51,7 @@ def cameras(kind: str, count: int) -> list[tuple[float, float, float, float]]:
     hand = (torch.randn(count, 2, generator=generator) * 0.006).cumsum(0).tolist()
     return {
         "pan": [(-0.2 + 0.4 * s, -0.1 + 0.2 * s, 0.75, 1.0) for s in steps],
+        "still": [(0.0, 0.0, 0.8, 1.0) for _ in steps],
         "zoom": [(0.05, 0.0, 0.9 - 0.25 * s, 1.0) for s in steps],
         "relit": [(0.0, 0.0, 0.8, 0.85 + 0.15 * math.sin(4 * math.pi * s)) for s in steps],
         "handheld": [(x, y, 0.8, 1.0) for x, y in hand],
@@ -70,7 +73,7 @@ def film(photo: Tensor, kind: str, count: int, height: int, width: int, noise: f
         frames.append((seen + noise * torch.randn(seen.shape, generator=generator)).clamp(0, 1).mul(255).round() / 255)
     for (x, y, scale, _), (next_x, next_y, next_scale, _) in pairwise(path):
         there = grid(scale / next_scale, (x - next_x) / next_scale, (y - next_y) / next_scale)
-        back.append((there, (there.abs() <= 1).all(-1)[:, None].float()))
+        back.append((there, inside_of(there)))
     return Clip(kind, frames, back)
 
 
@@ -80,23 +83,16 @@ def read(path: str, count: int, height: int) -> Clip:
     for frame in islice(video_frames(path), count):
         image = frame.image.float() / 255 if frame.image.dtype == torch.uint8 else frame.image
         images.append(resize(image, (height, round(image.shape[-1] * height / image.shape[-2]))))
-    field = flow_field()
+    motion = flow_motion()
     back = []
     for here, there in pairwise(images):
-        grid, inside = field(here, there)
+        grid = motion(here, there)
         # A pixel's difference after it was moved there and looked up again is its error in both directions together.
-        home, _ = field(there, here)
-        returned = F.grid_sample(home.movedim(-1, 1), grid, "bilinear", "border", align_corners=True).movedim(1, -1)
-        own = F.affine_grid(torch.eye(2, 3)[None], [1, 1, *here.shape[-2:]], align_corners=True)
+        returned = F.grid_sample(motion(there, here).movedim(-1, 1), grid, "bilinear", "border", align_corners=False).movedim(1, -1)
+        own = F.affine_grid(torch.eye(2, 3)[None], [1, 1, *here.shape[-2:]], align_corners=False)
         pixels = (returned - own) * torch.tensor([here.shape[-1], here.shape[-2]]) / 2
-        back.append((_to_corners(grid, here), inside * (pixels.norm(dim=-1) < 1)[:, None]))
+        back.append((grid, inside_of(grid) * (pixels.norm(dim=-1) < 1)[:, None]))
     return Clip(Path(path).stem, images, back)
-
-
-def _to_corners(grid: Tensor, image: Tensor) -> Tensor:
-    """A grid between pixel centres as one between pixel corners."""
-    size = torch.tensor([image.shape[-1], image.shape[-2]])
-    return grid * (size - 1) / size
 
 
 def steadiness(frames: list[Tensor], clip: Clip) -> tuple[float, float]:
@@ -152,7 +148,7 @@ def main() -> None:
     parser.add_argument("--style", action="append", default=list[str](), help="a style picture; the style loss needs one")
     parser.add_argument("--height", type=int, default=360)
     parser.add_argument("--frames", type=int, default=24)
-    parser.add_argument("--kinds", nargs="*", default=["pan", "zoom", "relit", "handheld"])
+    parser.add_argument("--kinds", nargs="*", default=["still", "pan", "zoom", "relit", "handheld"])
     parser.add_argument("--video", help="a real clip")
     parser.add_argument("--loss-network", help="VGG-19 weights that measure the style loss")
     parser.add_argument("--model")

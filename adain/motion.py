@@ -1,0 +1,128 @@
+"""Where the pixels of a frame were in the frame before it: the camera's motion, or each pixel's own by optical flow.
+
+A motion is a function of (image, old image), both [1, 3, H, W] in 0..1. It gives a grid [1, H, W, 2] for `grid_sample` with
+`align_corners=False`: where each pixel of `image` was in the old one, in -1..1 from border to border; or None if nothing moved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .color import luma
+from .errors import AdaINError
+
+_FINEST = 90
+"""Short side in pixels at which the camera is followed, to about a tenth of a pixel of a picture of 360 lines."""
+
+_LEVELS = ((4, 3), (2, 2), (1, 2))
+"""From coarse to fine: how much smaller than the finest, and how many steps are made there."""
+
+_LEAST_SIDE = 8
+_STILL = 0.05
+"""Pixels; less is a camera that stands still, and resampling would only blur."""
+
+
+def camera_motion(image: Tensor, old: Tensor) -> Tensor | None:
+    """The one affine motion that most of the picture follows: a camera that pans, zooms, turns or shakes.
+
+    Gauss-Newton from coarse to fine on the luma (Lucas & Kanade 1981; the mean of both gradients as by Malis 2004), together with
+    gain and offset of the light. Pixels that do not fit count less (Cauchy weights), so that what moves by itself is
+    left out. It is found up to about a twelfth of the picture per frame; beyond that, or if it does not fit better, None.
+    """
+    height, width = image.shape[-2:]
+    pool = max(1, min(height, width) // _FINEST)
+    new, before = luma(image), luma(old)
+    motion = still = torch.eye(3).to(image)
+    fits: Callable[[Tensor], Tensor] | None = None
+    for factor, steps in _LEVELS:
+        if min(height, width) < _LEAST_SIDE * pool * factor:
+            continue
+        level = _Level(F.avg_pool2d(new, pool * factor), F.avg_pool2d(before, pool * factor))
+        for _ in range(steps):
+            motion = level.improved(motion)
+        fits = level.misfit
+    if fits is None or not fits(motion) < fits(still):
+        return None
+    corners = (motion - still)[:2] @ torch.tensor([[-1.0, -1, 1, 1], [-1, 1, -1, 1], [1, 1, 1, 1]]).to(motion)
+    if float((corners * torch.tensor([[width / 2], [height / 2]]).to(motion)).abs().max()) < _STILL:
+        return None
+    return _moved(motion, _positions(height, width).to(image))
+
+
+def flow_motion() -> Callable[[Tensor, Tensor], Tensor]:
+    """Each pixel's own motion by dense optical flow by OpenCV's DIS (Kroeger et al. 2016). Raises AdaINError if OpenCV is not installed."""
+    try:
+        import cv2
+    except ImportError as error:
+        raise AdaINError('Flow needs OpenCV, which is not installed. Run: pip install "adain-style-transfer[flow]"') from error
+    dis: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+
+    def grey(image: Tensor) -> Any:
+        return luma(image)[0, 0].mul(255).round().byte().cpu().numpy()
+
+    def motion(image: Tensor, old: Tensor) -> Tensor:
+        height, width = image.shape[-2:]
+        positions = _positions(height, width)[:2].movedim(0, -1)[None].to(image)
+        if min(height, width) < 16:  # less than DIS's patches need
+            return positions
+        flow = torch.from_numpy(dis.calc(grey(image), grey(old), None)).to(image)
+        return positions + flow * torch.tensor([2 / width, 2 / height]).to(flow)
+
+    return motion
+
+
+class _Level:
+    """Two pictures [1, 1, H, W] of one size, the old one in the light of the new one, and how a motion [3, 3] fits them."""
+
+    def __init__(self, image: Tensor, old: Tensor) -> None:
+        gain = image.std() / old.std().clamp_min(1e-3)
+        self._image, self._old = image, (old - old.mean()) * gain + image.mean()
+        self._positions = _positions(*image.shape[-2:]).to(image)
+
+    def improved(self, motion: Tensor) -> Tensor:
+        """One weighted Gauss-Newton step."""
+        height, width = self._image.shape[-2:]
+        there, residual, inside = self._compared(motion)
+        down, across = torch.gradient((self._image + there)[0, 0] / 2)
+        slopes = [self._positions * across * (width / 2), self._positions * down * (height / 2)]
+        rows = torch.cat([*slopes, there[0], self._positions[2:]]).flatten(1)  # in the end, light: gain and offset
+        scale = 2 * residual.abs().mean() + 1e-3
+        weighted = rows * (inside / (1 + (residual / scale).square())).flatten()
+        normal = weighted @ rows.T
+        ridge = 1e-6 * normal.diagonal().mean() + 1e-9
+        step = torch.linalg.solve(normal + ridge * torch.eye(len(normal)).to(normal), weighted @ residual.flatten())
+        change = torch.eye(3).to(motion)
+        change[:2] += step[:6].view(2, 3)
+        return motion @ change
+
+    def misfit(self, motion: Tensor) -> Tensor:
+        """Mean robust error, at most 1."""
+        _, residual, inside = self._compared(motion)
+        squares = residual.square()
+        return ((squares / (squares + 0.02**2)) * inside).sum() / inside.sum().clamp_min(1)
+
+    def _compared(self, motion: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        grid = _moved(motion, self._positions)
+        there = F.grid_sample(self._old, grid, "bilinear", "border", align_corners=False)
+        return there, (self._image - there)[0, 0], inside_of(grid)[0, 0]
+
+
+def inside_of(grid: Tensor) -> Tensor:
+    """[1, 1, H, W], 1 where a motion's grid [1, H, W, 2] lies inside the old picture, else 0."""
+    return (grid.abs() <= 1).all(-1)[:, None].to(grid)
+
+
+def _positions(height: int, width: int) -> Tensor:
+    """x, y and 1 of each pixel, [3, H, W], in -1..1 from border to border."""
+    y = (torch.arange(height) + 0.5) * (2 / height) - 1
+    x = (torch.arange(width) + 0.5) * (2 / width) - 1
+    return torch.stack([x.expand(height, width), y[:, None].expand(height, width), torch.ones(height, width)])
+
+
+def _moved(motion: Tensor, positions: Tensor) -> Tensor:
+    return torch.einsum("ij,jhw->hwi", motion[:2], positions)[None]

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from adain_style_transfer.adain.motion import camera_motion, flow_motion, inside_of
+from samples import picture
+
+HEIGHT, WIDTH = 180, 320
+
+
+def filmed(scale=1.0, angle=0.0, x=0.0, y=0.0, seed=0):
+    """A picture seen by a camera, and the motion [2, 3] that takes its pixels to those of the camera at rest."""
+    scene = F.interpolate(picture(60, 100, seed), (2 * HEIGHT, 2 * WIDTH), mode="bicubic").clamp(0, 1)
+    turn = torch.tensor([[math.cos(angle), math.sin(angle) * HEIGHT / WIDTH], [-math.sin(angle) * WIDTH / HEIGHT, math.cos(angle)]])
+    motion = torch.cat([scale * turn, torch.tensor([[x], [y]])], 1)
+    half = torch.diag(torch.tensor([0.5, 0.5])) @ motion
+    return F.grid_sample(
+        scene, F.affine_grid(half[None], [1, 1, HEIGHT, WIDTH], align_corners=False), "bicubic", align_corners=False
+    ), motion
+
+
+def pixels_off(grid, motion):
+    """Mean distance in pixels between a grid and the motion that it should be."""
+    true = F.affine_grid(motion[None], [1, 1, HEIGHT, WIDTH], align_corners=False)
+    return ((grid - true) * torch.tensor([WIDTH / 2, HEIGHT / 2])).norm(dim=-1).mean()
+
+
+CAMERAS = {"pan": {"x": 0.06, "y": -0.03}, "zoom": {"scale": 0.95}, "turn": {"angle": 0.03}, "creep": {"x": 0.002}}
+
+
+@pytest.mark.parametrize("camera", CAMERAS)
+def test_a_camera_is_found_to_a_fraction_of_a_pixel(camera):
+    here, motion = filmed(**CAMERAS[camera])
+    rest, _ = filmed()
+    assert pixels_off(camera_motion(here, rest), motion) < 0.2
+    darker = (0.7 * here + 0.05).clamp(0, 1)
+    assert pixels_off(camera_motion(darker, rest), motion) < 0.2
+
+
+def test_what_moves_by_itself_is_left_out():
+    here, motion = filmed(x=0.03)
+    rest, _ = filmed()
+    rest[..., 60:120, 100:180] = picture(60, 80, seed=5)
+    here[..., 60:120, 120:200] = picture(60, 80, seed=5)
+    assert pixels_off(camera_motion(here, rest), motion) < 0.5
+
+
+def test_a_still_camera_moves_nothing():
+    rest, _ = filmed()
+    noise = 0.01 * torch.randn(rest.shape, generator=torch.Generator().manual_seed(0))
+    assert camera_motion((rest + noise).clamp(0, 1), rest) is None
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 200), (9, 9), (40, 40)])
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_flat_and_tiny_pictures(size, value):
+    assert camera_motion(torch.full((1, 3, *size), value), torch.full((1, 3, *size), 1 - value)) is None
+    grid = camera_motion(picture(*size, seed=1), picture(*size, seed=2))
+    assert grid is None or grid.isfinite().all()
+
+
+def test_flow():
+    pytest.importorskip("cv2")
+    here, motion = filmed(x=0.03)
+    rest, _ = filmed()
+    grid = flow_motion()(here, rest)
+    assert pixels_off(grid, motion) < 0.5
+    assert 0.97 < inside_of(grid).mean() < 1

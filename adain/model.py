@@ -56,6 +56,11 @@ class StyleTransferModel(nn.Module):
         return []
 
     @property
+    def decoder_halo(self) -> int:
+        """Pixels around an area that its painted pixels depend on through the decoder alone."""
+        return self.halo - self.encoder_halo
+
+    @property
     def device(self) -> torch.device:
         return next(self.parameters()).device
 
@@ -72,11 +77,15 @@ class StyleTransferModel(nn.Module):
             digest.update(value.float().cpu().numpy().tobytes())
         self.fingerprint = digest.hexdigest()
 
+    def padded(self, size: torch.Size) -> torch.Size:
+        """Height and width of what `pad` makes of an image of `size`."""
+        # Reflection inside the network needs at least two samples at the coarsest level.
+        return torch.Size(max(2 * self.stride, -(-n // self.stride) * self.stride) for n in size)
+
     def pad(self, image: Tensor) -> Tensor:
         """`image` grown at the right and bottom to a multiple of `stride`: reflected, then repeated where too small."""
         height, width = image.shape[-2:]
-        # Reflection inside the network needs at least two samples at the coarsest level.
-        bottom, right = (max(2 * self.stride, -(-n // self.stride) * self.stride) - n for n in (height, width))
+        bottom, right = (padded - n for padded, n in zip(self.padded(image.shape[-2:]), (height, width), strict=True))
         if bottom or right:
             reflect = (0, min(right, width - 1), 0, min(bottom, height - 1))
             image = F.pad(image, reflect, mode="reflect")

@@ -45,8 +45,8 @@ def render(
     interpolation of features. `adjust` may replace what was measured, level by level: see `Adjust`.
     """
     colors = measure_colors(model, images, weights, adjust)
-    encoded = _encode(model, images, colors, targets, weights, strength)
-    content = _measure(model, encoded, colors, weights, adjust)
+    encoded = encode(model, images, colors, targets, weights, strength)
+    content = measure_features(model, encoded, colors, weights, adjust)
     return _decode(model, encoded, content, targets, weights, strength)
 
 
@@ -63,7 +63,7 @@ def measure(
     The feature levels are those of the recoloured image (where the model matches colours), so they depend on `targets`.
     """
     colors = measure_colors(model, images, weights, adjust)
-    return measure_features(model, images, colors, targets, weights, strength, adjust)
+    return measure_features(model, encode(model, images, colors, targets, weights, strength), colors, weights, adjust)
 
 
 def measure_colors(model: StyleTransferModel, images: Tensor, weights: Tensor | None = None, adjust: Adjust | None = None) -> Content:
@@ -75,18 +75,60 @@ def measure_colors(model: StyleTransferModel, images: Tensor, weights: Tensor | 
     return [[m] for m in (adjust(0, moments) if adjust else moments)]
 
 
-def measure_features(
+class Encoded(NamedTuple):
+    """Images on their way through the network, between `encode` and `decode`."""
+
+    size: torch.Size
+    """Height and width of the image."""
+    colors: list[list[tuple[Statistics, Statistics]]]
+    """`_pairs` of level 0, if the model has it."""
+    padded: Tensor
+    """The recoloured image, grown to a multiple of the stride."""
+    features: Sequence[Tensor]
+
+
+def encode(
     model: StyleTransferModel,
     images: Tensor,
     colors: Content,
     targets: Targets,
     weights: Tensor | None = None,
     strength: float | Tensor = 1.0,
+    features: Sequence[Tensor] | None = None,
+) -> Encoded:
+    """Recolour `images` by level 0 of `colors`, if the model has it, and encode them, unless their `features` are known."""
+    pairs = []
+    if model.color:
+        with torch.autocast(images.device.type, enabled=False):
+            pairs = [_pairs(colors, targets, 0, strength, correction=0)]
+            maps = [affine(own, aim) for own, aim in pairs[0]]
+            recolor = RegionalAffine(maps, None if weights is None else RegionWeights(_share(weights)))
+            # Far outside the gamut the network has seen nothing; half a range is enough for its residual to correct.
+            images = recolor(images).clamp_(-0.5, 1.5)
+    padded = model.pad(images)
+    if features is None:
+        features = model.encode(padded.to(model.dtype, memory_format=torch.channels_last))
+    return Encoded(images.shape[-2:], pairs, padded, features)
+
+
+def measure_features(
+    model: StyleTransferModel,
+    encoded: Encoded,
+    colors: Content,
+    weights: Tensor | None = None,
     adjust: Adjust | None = None,
     interior: Interior | None = None,
 ) -> Content:
-    """The other levels of `measure`, after `colors`, over the `interior` of `images` (default: all)."""
-    return _measure(model, _encode(model, images, colors, targets, weights, strength), colors, weights, adjust, interior)
+    """The other levels of `measure`, after `colors`, over the `interior` of what was `encoded` (default: all)."""
+    rows, columns = interior or (slice(0, encoded.size[0]), slice(0, encoded.size[1]))
+    size = torch.Size((rows.stop - rows.start, columns.stop - columns.start))
+    features = [f[:, :, rows.start // s :, columns.start // s :] for f, s in zip(encoded.features, model.level_strides, strict=True)]
+    measured = [model.measure(features, size, None if mask is None else mask[:, :, rows, columns]) for mask in _masks(weights)]
+    if adjust:
+        first = len(colors[0])
+        levels = [adjust(first + i, list(level)) for i, level in enumerate(zip(*measured, strict=True))]
+        measured = [list(region) for region in zip(*levels, strict=True)]
+    return [[*color, *features] for color, features in zip(colors, measured, strict=True)]
 
 
 def encode_and_measure(
@@ -97,9 +139,9 @@ def encode_and_measure(
     weights: Tensor | None = None,
     strength: float | Tensor = 1.0,
 ) -> tuple[Content, Sequence[Tensor]]:
-    """`measure_features`, and the features, for a caller that can keep them until it paints."""
-    encoded = _encode(model, images, colors, targets, weights, strength)
-    return _measure(model, encoded, colors, weights, None), encoded.features
+    """`encode` and `measure_features`: the moments, and the features, for a caller that can keep them until it paints."""
+    encoded = encode(model, images, colors, targets, weights, strength)
+    return measure_features(model, encoded, colors, weights), encoded.features
 
 
 def paint(
@@ -113,49 +155,14 @@ def paint(
 ) -> Tensor:
     """Second pass: the picture, not clamped, of `images` [B, 3, H, W] whose moments are said to be `content`.
 
-    They may be those of more than is seen here: of the whole image for a tile, of the frames around for a frame. `features` are
-    those of `encode_and_measure` with the same level 0 of `content`, if they were kept. Other arguments as for `render`.
+    They may be those of more than is seen here: of the whole image for a tile, of the frames around for a frame. `features` are those
+    of `images`, padded, if they were kept from the first pass. Other arguments as for `render`.
     """
-    encoded = _encode(model, images, content, targets, weights, strength, features)
-    return _decode(model, encoded, content, targets, weights, strength)
-
-
-class _Encoded(NamedTuple):
-    size: torch.Size
-    """Height and width of the image."""
-    colors: list[list[tuple[Statistics, Statistics]]]
-    """`_pairs` of level 0, if the model has it."""
-    padded: Tensor
-    """The recoloured image, grown to a multiple of the stride."""
-    features: Sequence[Tensor]
-
-
-def _encode(
-    model: StyleTransferModel,
-    images: Tensor,
-    content: Content,
-    targets: Targets,
-    weights: Tensor | None,
-    strength: float | Tensor,
-    features: Sequence[Tensor] | None = None,
-) -> _Encoded:
-    """Recolour `images` by level 0 of `content`, if the model has it, and encode them unless their `features` are known."""
-    colors = []
-    if model.color:
-        with torch.autocast(images.device.type, enabled=False):
-            colors = [_pairs(content, targets, 0, strength, correction=0)]
-            maps = [affine(own, aim) for own, aim in colors[0]]
-            recolor = RegionalAffine(maps, None if weights is None else RegionWeights(_share(weights)))
-            # Far outside the gamut the network has seen nothing; half a range is enough for its residual to correct.
-            images = recolor(images).clamp_(-0.5, 1.5)
-    padded = model.pad(images)
-    if features is None:
-        features = model.encode(padded.to(model.dtype, memory_format=torch.channels_last))
-    return _Encoded(images.shape[-2:], colors, padded, features)
+    return _decode(model, encode(model, images, content, targets, weights, strength, features), content, targets, weights, strength)
 
 
 def _decode(
-    model: StyleTransferModel, encoded: _Encoded, content: Content, targets: Targets, weights: Tensor | None, strength: float | Tensor
+    model: StyleTransferModel, encoded: Encoded, content: Content, targets: Targets, weights: Tensor | None, strength: float | Tensor
 ) -> Tensor:
     regions = None if weights is None else RegionWeights(model.pad(_share(weights)))
     first = len(encoded.colors)
@@ -168,26 +175,6 @@ def _decode(
     modulations = [RegionalAffine(maps, regions) for maps in zip(*per_region, strict=True)]
     height, width = encoded.size
     return model.decode(encoded.padded, styled, modulations)[:, :, :height, :width]
-
-
-def _measure(
-    model: StyleTransferModel,
-    encoded: _Encoded,
-    colors: Content,
-    weights: Tensor | None,
-    adjust: Adjust | None,
-    interior: Interior | None = None,
-) -> Content:
-    """`colors` and the moments of every feature level, for each region."""
-    rows, columns = interior or (slice(0, encoded.size[0]), slice(0, encoded.size[1]))
-    size = torch.Size((rows.stop - rows.start, columns.stop - columns.start))
-    features = [f[:, :, rows.start // s :, columns.start // s :] for f, s in zip(encoded.features, model.level_strides, strict=True)]
-    measured = [model.measure(features, size, None if mask is None else mask[:, :, rows, columns]) for mask in _masks(weights)]
-    if adjust:
-        first = len(colors[0])
-        levels = [adjust(first + i, list(level)) for i, level in enumerate(zip(*measured, strict=True))]
-        measured = [list(region) for region in zip(*levels, strict=True)]
-    return [[*color, *features] for color, features in zip(colors, measured, strict=True)]
 
 
 def _pairs(

@@ -16,9 +16,10 @@ from torch import Tensor
 
 from .affine import affine
 from .color import ColorMode, apply_color_mode, lay_over
+from .kept import part
 from .model import StyleTransferModel
 from .moments import Moments, color_moments, merge
-from .passes import Content, Targets, measure_colors, measure_features, paint
+from .passes import Content, Targets, encode, measure_colors, measure_features, paint
 
 Advance = Callable[[int], None]
 """Called after each tile, with 1 for one that was measured or painted and 0 in the quick passes over colours; raise from it to stop."""
@@ -92,22 +93,32 @@ def measure_tiles(
     strength: float,
     tiles: Sequence[Tile],
     advance: Advance,
+    kept: list[Tensor] | None = None,
 ) -> Content:
-    """First pass: what `measure` gives for the whole of `images` [B, 3, H, W], floats or 8-bit values, merged in float64."""
-    parts = []
+    """First pass: what `measure` gives for the whole of `images` [B, 3, H, W], floats or 8-bit values, merged in float64.
+
+    The features are left in `kept`, if given, see `feature_maps`.
+    """
+    size = images.shape[-2:]
+    union = _Union()
     for tile in tiles if model.color else ():
         seen, seen_weights = _load(model, images, weights, tile)
-        parts.append(measure_colors(model, seen, seen_weights))
+        union.add(measure_colors(model, seen, seen_weights))
         advance(0)
-    colors = _merged(parts, model, images) if parts else [[] for _ in targets]
-    parts = []
+    colors = union.of(model, images) if model.color else [[] for _ in targets]
+    union = _Union()
     for tile in tiles:
-        outer = tile.grown(model.encoder_halo, images.shape[-2:])
+        outer = tile.grown(model.encoder_halo, size)
+        inner = tile.within(outer)
         seen, seen_weights = _load(model, images, weights, outer)
-        measured = measure_features(model, seen, colors, targets, seen_weights, strength, interior=tile.within(outer))
-        parts.append([region[len(color) :] for region, color in zip(measured, colors, strict=True)])
+        encoded = encode(model, seen, colors, targets, seen_weights, strength)
+        measured = measure_features(model, encoded, colors, seen_weights, interior=inner)
+        union.add([region[len(color) :] for region, color in zip(measured, colors, strict=True)])
+        if kept is not None:
+            for whole, own in zip(part(model, kept, tile, size), part(model, encoded.features, inner, seen.shape[-2:]), strict=True):
+                whole.copy_(own)
         advance(1)
-    features = _merged(parts, model, images)
+    features = union.of(model, images)
     return [[*color, *region] for color, region in zip(colors, features, strict=True)]
 
 
@@ -123,13 +134,15 @@ def paint_tiles(
     color: ColorMode,
     tiles: Sequence[Tile],
     advance: Advance,
+    kept: list[Tensor] | None = None,
 ) -> None:
     """Second pass: the `tiles` of `out` [B, 3, H, W], floats or 8-bit values, painted with the moments `content`.
 
-    With `color` "match" they are not finished before `match_tiles`, which looks at all of them.
+    `kept` are the features that `measure_tiles` left; without them they are made again. With `color` "match" the tiles are not
+    finished before `match_tiles`, which looks at all of them.
     """
     for tile in tiles:
-        outer = tile.grown(model.halo, images.shape[-2:])
+        outer = tile.grown(model.halo if kept is None else model.decoder_halo, images.shape[-2:])
         inner = tile.within(outer)
         seen, seen_weights = _load(model, images, weights, outer)
         covered = None if seen_weights is None else inner.of(seen_weights).sum(1, keepdim=True)
@@ -137,7 +150,8 @@ def paint_tiles(
         if covered is not None and not covered.any():
             _store(out, tile, below)
         else:
-            painted = inner.of(paint(model, seen, content, targets, seen_weights, strength)).clamp_(0, 1)
+            features = None if kept is None else part(model, kept, outer, images.shape[-2:])
+            painted = inner.of(paint(model, seen, content, targets, seen_weights, strength, features)).clamp_(0, 1)
             if color != "match":
                 painted = lay_over(below, apply_color_mode(color, below, painted, covered), covered)
             _store(out, tile, painted)
@@ -152,12 +166,12 @@ def match_tiles(
 
     `out` may be `painted` itself. Colours count where `weights` [B, K, H, W] lie.
     """
-    parts = []
+    union = _Union()
     for tile in tiles:
         below, covered, above = _pair(model, images, painted, weights, tile)
-        parts.append([[color_moments(above, covered), color_moments(below, covered)]])
+        union.add([[color_moments(above, covered), color_moments(below, covered)]])
         advance(0)
-    ((own, wanted),) = _merged(parts, model, images)
+    ((own, wanted),) = union.of(model, images)
     to_colors = affine(own.statistics(), wanted.statistics())
     for tile in tiles:
         below, covered, above = _pair(model, images, painted, weights, tile)
@@ -191,13 +205,23 @@ def _store(out: Tensor, tile: Tile, picture: Tensor) -> None:
     tile.of(out).copy_(picture)
 
 
-def _merged(parts: Sequence[Content], model: StyleTransferModel, images: Tensor) -> list[list[Moments]]:
-    """The moments of all tiles together, on the model's device, in the precision that a picture in one piece has there."""
-    dtype = torch.float64 if images.dtype == torch.float64 else torch.float32
+class _Union:
+    """The moments of tiles, merged one by one.
 
-    def together(moments: Sequence[Moments]) -> Moments:
+    Kept in a list, such small tensors lie among the large buffers of a tile and hold the heap's pages: 500 tiles took 7 GB.
+    """
+
+    def __init__(self) -> None:
+        self._whole: list[list[Moments]] | None = None
+
+    def add(self, tile: Content) -> None:
         # On the CPU: not every accelerator has float64.
-        whole = merge([Moments(m.mean.cpu(), m.var.cpu(), m.weight.cpu()) for m in moments])
-        return Moments(*(t.to(model.device, dtype) for t in (whole.mean, whole.var, whole.weight)))
+        own = [[Moments(m.mean.cpu(), m.var.cpu(), m.weight.cpu()) for m in region] for region in tile]
+        parts = [own] if self._whole is None else [self._whole, own]
+        self._whole = [[merge(level) for level in zip(*region, strict=True)] for region in zip(*parts, strict=True)]
 
-    return [[together(level) for level in zip(*region, strict=True)] for region in zip(*parts, strict=True)]
+    def of(self, model: StyleTransferModel, images: Tensor) -> list[list[Moments]]:
+        """On the model's device, in the precision that a picture in one piece has there."""
+        assert self._whole is not None  # there is at least one tile
+        dtype = torch.float64 if images.dtype == torch.float64 else torch.float32
+        return [[Moments(*(t.to(model.device, dtype) for t in (m.mean, m.var, m.weight))) for m in region] for region in self._whole]

@@ -11,6 +11,7 @@ from torch import Tensor
 from .color import ColorMode, apply_color_mode, lay_over
 from .errors import ImageError, StyleError
 from .images import check_image, check_mask, resize
+from .kept import feature_maps
 from .model import StyleTransferModel
 from .moments import Statistics
 from .passes import Targets, measure, paint, render
@@ -119,13 +120,14 @@ def _stylize_tiles(
     tiles: Sequence[Tile],
     advance: Advance,
 ) -> None:
-    content = measure_tiles(model, images, targets, weights, strength, tiles, advance)
+    kept = feature_maps(model, images.shape[-2:])
+    content = measure_tiles(model, images, targets, weights, strength, tiles, advance, kept)
     if color == "match":
         painted = torch.empty_like(out, dtype=torch.promote_types(out.dtype, torch.float32))  # not rounded before it is finished
-        paint_tiles(model, images, painted, content, targets, weights, strength, color, tiles, advance)
+        paint_tiles(model, images, painted, content, targets, weights, strength, color, tiles, advance, kept)
         match_tiles(model, images, painted, out, weights, tiles, advance)
     else:
-        paint_tiles(model, images, out, content, targets, weights, strength, color, tiles, advance)
+        paint_tiles(model, images, out, content, targets, weights, strength, color, tiles, advance, kept)
 
 
 def region_weights(regions: Sequence[Region], mask: Tensor | None, content: Tensor) -> Tensor | None:

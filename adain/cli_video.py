@@ -18,7 +18,7 @@ from tqdm import tqdm
 from .cli_models import AddCommand
 from .cli_options import add_model_options, add_style_size, expand_styles, load_model, make_folder, numbers, read_style, share, size
 from .color import ColorMode
-from .errors import KeyframeError, StyleError, VideoError
+from .errors import ImageError, KeyframeError, StyleError, VideoError
 from .images import read_mask
 from .keyframes import Keyframes, StyleTrack
 from .style import Region, Style
@@ -41,6 +41,8 @@ def _video(options: argparse.Namespace) -> int:
     if keyframes and keyframes.weights and options.weights:
         raise StyleError("Both --weights and the keyframes give weights. Leave one of them out.")
     mask = read_mask(options.mask) if options.mask else None
+    if mask is not None and not mask.any():
+        raise ImageError(f"{options.mask} is black everywhere, so nothing would be painted. Paint in white where the style applies.")
     model = load_model(options)
     styles = [read_style(name, model, options.style_size).to(model.device) for name in expand_styles(options.style)]
     track = StyleTrack(styles, keyframes) if keyframes else None

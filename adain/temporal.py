@@ -87,7 +87,7 @@ class Task:
     """Styles of one row each."""
     strength: float = 1.0
     mask: Tensor | None = None
-    """[1, 1, h, w] in 0..1; see `stylize`."""
+    """[1, 1, h, w] in 0..1; see `stylize`. Where it is 0 everywhere the frame stays as it is."""
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ class _Work:
         return (image if image.dtype == torch.float64 else image.float()).contiguous()
 
     def weights(self, image: Tensor) -> Tensor | None:
-        weights = region_weights(self.task.regions, self.task.mask, image)
+        weights = region_weights(self.task.regions, self.task.mask, image, blank=True)
         return None if weights is None else weights.to(image)
 
 

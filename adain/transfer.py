@@ -130,20 +130,20 @@ def _stylize_tiles(
         paint_tiles(model, images, out, content, targets, weights, strength, color, tiles, advance, kept)
 
 
-def region_weights(regions: Sequence[Region], mask: Tensor | None, content: Tensor) -> Tensor | None:
+def region_weights(regions: Sequence[Region], mask: Tensor | None, content: Tensor, *, blank: bool = False) -> Tensor | None:
     """How much each region counts at each pixel of `content`: [B or 1, K, H, W], summing to at most 1; None for everywhere.
 
     Where masks overlap they are scaled to sum to 1; the base style takes the rest. Raises ImageError for a mask that is
-    zero everywhere and StyleError for two base styles.
+    zero everywhere, unless it may be `blank`, and StyleError for two base styles.
     """
     batch, size = len(content), content.shape[-2:]
     if sum(region.mask is None for region in regions) > 1:
         raise StyleError("Two regions have no mask. Only one base style can fill what the others leave: mask the rest.")
     if mask is None and all(region.mask is None for region in regions):
         return None
-    masks = [None if r.mask is None else _usable_mask(r.mask, f"mask of region {i + 1}", batch, size) for i, r in enumerate(regions)]
+    masks = [None if r.mask is None else _usable_mask(r.mask, f"mask of region {i + 1}", batch, size, blank) for i, r in enumerate(regions)]
     given = [m for m in masks if m is not None]
-    limit = None if mask is None else _usable_mask(mask, "mask", batch, size)
+    limit = None if mask is None else _usable_mask(mask, "mask", batch, size, blank)
     rows = max(len(m) for m in [*given, limit] if m is not None)
     total = sum((m.expand(rows, -1, -1, -1) for m in given), torch.zeros(rows, 1, *size, dtype=torch.float32))
     parts = [(1 - total).clamp_min(0) if m is None else (m / total.clamp_min(1)).expand(rows, -1, -1, -1) for m in masks]
@@ -151,9 +151,9 @@ def region_weights(regions: Sequence[Region], mask: Tensor | None, content: Tens
     return weights if limit is None else weights * limit
 
 
-def _usable_mask(mask: Tensor, label: str, batch: int, size: torch.Size) -> Tensor:
+def _usable_mask(mask: Tensor, label: str, batch: int, size: torch.Size, blank: bool) -> Tensor:
     mask = resize(check_mask(mask, label, batch).cpu(), size)
-    if not mask.amax() > 0:
+    if not (blank or mask.amax() > 0):
         raise ImageError(f"The {label} is zero everywhere, so nothing would be stylised. Paint where the style applies in white.")
     return mask
 

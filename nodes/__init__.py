@@ -8,8 +8,10 @@ from . import folders
 from .colors import MatchColors
 from .grid import StyleGrid
 from .guidance import GuideModel
+from .keyframes import StyleKeyframes
 from .latent import MatchLatent
 from .model import LoadModel
+from .stability import StabilityOptions
 from .style_files import LoadStyle, SaveStyle
 from .styles import BlendStyles, EncodeStyle, StylePreset, StyleRegion
 from .transfer import Stylize, Transfer
@@ -33,6 +35,8 @@ class AdaINExtension(ComfyExtension):
             StyleRegion,
             Transfer,
             Video,
+            StabilityOptions,
+            StyleKeyframes,
             MatchColors,
             SaveStyle,
             LoadStyle,

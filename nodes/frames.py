@@ -68,7 +68,7 @@ def paint(
     halved, then the tiles, and the chunk's pictures are painted again.
     """
     check_image(content, "image")
-    count = _count(content, regions)
+    count = count_of(content, regions)
     if mask is not None:
         check_mask(mask, "mask", count)
     for region in regions:
@@ -78,9 +78,7 @@ def paint(
 
     seen = torch.Size(max(1, round(n * scale)) for n in content.shape[-2:])
     pixels = seen.numel()
-    if not chunk:
-        # As in the core: a CPU gains nothing from more than one picture at a time.
-        chunk = 1 if mm.cpu_mode() else max(1, PIXELS_PER_CHUNK // pixels)
+    chunk = chunk or frames_at_once(pixels)
     model = managed.load(pixels * min(chunk, count))
     tile = choose_side(model, seen, mm.get_free_memory(mm.get_torch_device()))
     report = report or Reporter(count)
@@ -90,7 +88,7 @@ def paint(
         mm.throw_exception_if_processing_interrupted()
         frames = slice(done, min(done + chunk, count))
         try:
-            chunk_regions = [_frames_of(region, frames) for region in regions]
+            chunk_regions = [frames_of(region, frames) for region in regions]
             chunk_mask = None if mask is None else _rows(mask, frames)
             within = partial(_report_part, report, frames)
             out[frames] = _paint_chunk(model, _rows(content, frames), chunk_regions, strength, chunk_mask, color, seen, tile, within)
@@ -117,6 +115,12 @@ def paint(
     return out
 
 
+def frames_at_once(pixels: int) -> int:
+    """How many pictures of `pixels` are painted together if nobody says."""
+    # As in the core: a CPU gains nothing from more than one picture at a time.
+    return 1 if mm.cpu_mode() else max(1, PIXELS_PER_CHUNK // pixels)
+
+
 def _report_part(report: Callable[[float, Tensor | None], None], frames: slice, part: int, total: int) -> None:
     if part < total:  # the end is reported with the picture
         report(frames.start + (frames.stop - frames.start) * part / total, None)
@@ -139,15 +143,20 @@ def _paint_chunk(
         return content
     small = resize(content, seen)
     painted = stylize(model, small, regions, strength=strength, mask=mask, color=color, chunk=len(content), tile=tile, progress=progress)
-    if small is content:
+    return laid_back(painted, content, regions, mask)
+
+
+def laid_back(painted: Tensor, content: Tensor, regions: Sequence[Region], mask: Tensor | None) -> Tensor:
+    """`painted` in the size of `content`, which stays bit for bit where nothing is to be painted."""
+    if painted.shape[-2:] == content.shape[-2:]:
         return painted
     painted = resize(painted, content.shape[-2:])
-    weights = region_weights(regions, mask, content)
+    weights = region_weights(regions, mask, content, blank=True)
     # Where nothing is to be painted, pixels are the content's own, not resized ones.
     return painted if weights is None else torch.where(weights.sum(1, keepdim=True).to(painted) > 0, painted, content.to(painted))
 
 
-def _count(content: Tensor, regions: Sequence[Region]) -> int:
+def count_of(content: Tensor, regions: Sequence[Region]) -> int:
     """The number of pictures that come out."""
     counts = {len(content), *(len(region.style) for region in regions)} - {1}
     if len(counts) > 1:
@@ -159,7 +168,8 @@ def _count(content: Tensor, regions: Sequence[Region]) -> int:
     return counts.pop() if counts else 1
 
 
-def _frames_of(region: Region, frames: slice) -> Region:
+def frames_of(region: Region, frames: slice) -> Region:
+    """The rows of a region's style and masks that belong to `frames`."""
     levels = tuple(Statistics(_rows(level.mean, frames), _rows(level.std, frames)) for level in region.style.levels)
     style: Style = replace(region.style, levels=levels)
     return Region(style, None if region.mask is None else _rows(region.mask, frames))

@@ -13,7 +13,7 @@ from ..adain.color import ColorMode
 from ..adain.sheet import contact_sheet
 from .devices import ManagedModel
 from .frames import Reporter, paint
-from .sockets import CATEGORY, ImageOut, ModelSocket, StyleLink, StyleSocket, from_image, to_image
+from .sockets import CATEGORY, ImageOut, ModelSocket, StyleLink, StyleSocket, from_image, regions_of, to_image
 from .transfer import color_input, strength_input
 
 _MAX_STYLES = 16
@@ -89,7 +89,7 @@ class StyleGrid(io.ComfyNode):
 
 def _columns(link: StyleLink) -> list[tuple[Region, ...]]:
     """What is painted in one column each: the rows of a batch of styles, or all regions together."""
-    return [(Region(link[i]),) for i in range(len(link))] if isinstance(link, Style) else [link]
+    return [(Region(link[i]),) for i in range(len(link))] if isinstance(link, Style) else [regions_of(link)]
 
 
 def _label(regions: tuple[Region, ...], number: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import comfy.model_management as mm
@@ -10,8 +11,14 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..adain import ImageError, Region, Style, StyleError
+from ..adain.keyframes import StyleTrack
 
 CATEGORY = "AdaIN"
+
+_TIMED = (
+    "A style from AdaIN Keyframes changes over time and cannot be used here. Connect it to AdaIN Transfer or AdaIN Video, and here one of "
+    "the styles that go into it."
+)
 
 ModelSocket = io.Custom("ADAIN_MODEL")
 """Carries a `devices.ManagedModel`."""
@@ -19,8 +26,21 @@ ModelSocket = io.Custom("ADAIN_MODEL")
 StyleSocket = io.Custom("ADAIN_STYLE")
 """Carries a `StyleLink`."""
 
-StyleLink: TypeAlias = "Style | tuple[Region, ...]"
-"""One Style (of one or more rows), or several, each with its region."""
+StabilitySocket = io.Custom("ADAIN_STABILITY")
+"""Carries a `temporal.Stability`."""
+
+
+@dataclass(frozen=True)
+class TimedStyle:
+    """A style over time."""
+
+    track: StyleTrack
+    frame_rate: float
+    """Frames per second where the pictures do not bring their own times."""
+
+
+StyleLink: TypeAlias = "Style | tuple[Region, ...] | TimedStyle"
+"""One Style (of one or more rows), several, each with its region, or one that changes over time."""
 
 ImageOut: TypeAlias = Any
 """An `io.NodeOutput`; comfy_api has no stubs that would say so."""
@@ -63,6 +83,8 @@ def single_style(link: StyleLink, purpose: str) -> Style:
     """The Style of a link that must not carry regions."""
     if isinstance(link, Style):
         return link
+    if isinstance(link, TimedStyle):
+        raise StyleError(_TIMED)
     raise StyleError(
         f"Styles with regions cannot be {purpose}: a region belongs to the masks of one picture. "
         "Connect the style that goes into Style Region instead."
@@ -71,6 +93,8 @@ def single_style(link: StyleLink, purpose: str) -> Style:
 
 def regions_of(link: StyleLink) -> tuple[Region, ...]:
     """Every region of a link; a plain Style is one without a mask."""
+    if isinstance(link, TimedStyle):
+        raise StyleError(_TIMED)
     return (Region(link),) if isinstance(link, Style) else link
 
 

@@ -8,10 +8,24 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..adain.color import ColorMode
+from ..adain.temporal import Stability
 from .devices import ManagedModel
 from .frames import paint
 from .model import embedded_model
-from .sockets import CATEGORY, ImageOut, ModelSocket, StyleLink, StyleSocket, from_image, from_mask, regions_of, to_image
+from .sequence import paint_sequence
+from .sockets import (
+    CATEGORY,
+    ImageOut,
+    ModelSocket,
+    StabilitySocket,
+    StyleLink,
+    StyleSocket,
+    TimedStyle,
+    from_image,
+    from_mask,
+    regions_of,
+    to_image,
+)
 from .styles import encode
 
 
@@ -31,7 +45,7 @@ class Transfer(io.ComfyNode):
                 ),
                 StyleSocket.Input(
                     "style",
-                    tooltip="From Encode Style, Style Preset, Blend Styles, Style Region or Load Style. A batch of styles "
+                    tooltip="From Encode Style, Style Preset, Blend Styles, Style Region, Load Style or AdaIN Keyframes. A batch of styles "
                     "pairs with as many images.",
                 ),
                 strength_input(),
@@ -58,6 +72,12 @@ class Transfer(io.ComfyNode):
                     advanced=True,
                 ),
                 mask_input(),
+                StabilitySocket.Input(
+                    "stability",
+                    optional=True,
+                    tooltip="From AdaIN Stability, for a batch that is frames of a video: holds them together. Not connected (default): "
+                    "each picture by itself.",
+                ),
             ],
             outputs=[io.Image.Output("result", display_name="image", tooltip="The painted pictures, in the size of the image.")],
         )
@@ -73,8 +93,22 @@ class Transfer(io.ComfyNode):
         content_scale: float,
         frames_per_chunk: int,
         mask: Tensor | None = None,
+        stability: Stability | None = None,
     ) -> ImageOut:
         rgb, alpha = from_image(image)
+        if stability or isinstance(style, TimedStyle):
+            painted = paint_sequence(
+                adain_model,
+                rgb,
+                style,
+                stability or Stability(0, 0),
+                strength=strength,
+                mask=from_mask(mask),
+                color=color,
+                scale=content_scale,
+                chunk=frames_per_chunk,
+            )
+            return io.NodeOutput(to_image(painted, alpha))
         painted = paint(
             adain_model,
             rgb,

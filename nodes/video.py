@@ -5,21 +5,21 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import comfy.model_management as mm
 import folder_paths
-import torch
-from comfy_api.latest import InputImpl, Types, io
+from comfy_api.latest import InputImpl, io
 from torch import Tensor
 
-from ..adain import Region
 from ..adain.color import ColorMode
-from ..adain.temporal import Stability, Task, paint_frames
+from ..adain.temporal import Stability, paint_frames
 from .devices import ManagedModel
-from .frames import Reporter
-from .sockets import CATEGORY, ImageOut, ModelSocket, StyleLink, StyleSocket, from_mask, single_style, to_image
+from .frames import Reporter, frames_at_once
+from .sequence import MakeTask, explained_lack_of_memory, tasks_for
+from .sockets import CATEGORY, ImageOut, ModelSocket, StabilitySocket, StyleLink, StyleSocket, TimedStyle, from_mask, single_style, to_image
 from .transfer import color_input, mask_input, strength_input
 
 
@@ -36,37 +36,17 @@ class Video(io.ComfyNode):
                 ModelSocket.Input("adain_model", tooltip="From Load AdaIN Model; the one that made the style."),
                 io.Video.Input("video", tooltip="From Load Video or the like. Its frame rate, timestamps and sound are kept."),
                 StyleSocket.Input(
-                    "style", tooltip="From Encode Style, Style Preset, Blend Styles or Load Style: one style, without regions."
+                    "style",
+                    tooltip="From Encode Style, Style Preset, Blend Styles, Load Style or AdaIN Keyframes: one style, without regions.",
                 ),
                 strength_input(),
                 color_input(),
-                io.Int.Input(
-                    "radius",
-                    default=Stability().radius,
-                    min=0,
-                    max=64,
-                    tooltip="Statistics of a frame are averaged over this many frames on either side, never across a cut. 8 by default; "
-                    "higher is calmer and needs more memory, 0 takes each frame by itself.",
-                    advanced=True,
-                ),
-                io.Float.Input(
-                    "hold",
-                    default=Stability().hold,
-                    min=0.0,
-                    max=0.95,
-                    step=0.05,
-                    tooltip="How much of the previous painted frame stays where the video did not change. 0.8 by default; higher is "
-                    "steadier, 0 paints every frame anew.",
-                    advanced=True,
-                ),
-                io.Boolean.Input(
-                    "flow",
-                    default=False,
-                    tooltip="Follows what moves by optical flow, so that it is held too. Off by default: it takes longer and needs OpenCV "
-                    "(pip install opencv-python-headless).",
-                    advanced=True,
-                ),
                 mask_input(),
+                StabilitySocket.Input(
+                    "stability",
+                    optional=True,
+                    tooltip="From AdaIN Stability. Not connected (default): radius 8, hold 0.8, without optical flow.",
+                ),
             ],
             outputs=[io.Video.Output("result", display_name="video", tooltip="The painted video, for Save Video.")],
         )
@@ -79,41 +59,33 @@ class Video(io.ComfyNode):
         style: StyleLink,
         strength: float,
         color: ColorMode,
-        radius: int,
-        hold: float,
-        flow: bool,
         mask: Tensor | None = None,
+        stability: Stability | None = None,
     ) -> ImageOut:
-        stability = Stability(radius, hold, flow)
-        one = single_style(style, "used for a video").average()
-        adain_model.check(one)
-        planes = from_mask(mask)
-        region = [Region(one)]
-
-        def task(image: Tensor, index: int) -> Task:
-            shown = None if planes is None else planes[min(index, len(planes) - 1)][None].float()
-            return Task(image, index, region, strength, shown)
-
-        if isinstance(video, InputImpl.VideoFromComponents):
-            return io.NodeOutput(_in_memory(adain_model, video, task, stability, color))
-        return io.NodeOutput(_from_file(adain_model, video, task, stability, color))
+        if not isinstance(style, TimedStyle):
+            style = single_style(style, "used for a video").average()
+        make = tasks_for(adain_model, style, strength, from_mask(mask))
+        paint = _in_memory if isinstance(video, InputImpl.VideoFromComponents) else _from_file
+        return io.NodeOutput(paint(adain_model, video, make, stability or Stability(), color))
 
 
-def _in_memory(managed: ManagedModel, video: Any, task: Any, stability: Stability, color: ColorMode) -> Any:
+def _in_memory(managed: ManagedModel, video: Any, make: MakeTask, stability: Stability, color: ColorMode) -> Any:
     """A video that another node made of images: it is in memory as it is, and encoding it would lose quality."""
     parts = video.get_components()
     frames = parts.images[..., :3].movedim(-1, 1)
-    model = managed.load(frames.shape[-2] * frames.shape[-1])
+    chunk = min(len(frames), frames_at_once(frames.shape[-2] * frames.shape[-1]))
+    model = managed.load(frames.shape[-2] * frames.shape[-1] * chunk)
     report = Reporter(len(frames))
-    painted = torch.empty_like(parts.images[..., :3])
-    tasks = (task(frames[i : i + 1], i) for i in range(len(frames)))
-    for i, frame in enumerate(paint_frames(model, tasks, stability, color=color)):
-        painted[i] = to_image(frame)[0].to(painted)
-        report(i + 1, frame)
-    return InputImpl.VideoFromComponents(Types.VideoComponents(images=painted, audio=parts.audio, frame_rate=parts.frame_rate))
+    painted = parts.images.clone()  # with its transparency, if it has any
+    tasks = (make(frames[i : i + 1], i, float(i / parts.frame_rate)) for i in range(len(frames)))
+    with explained_lack_of_memory(frames.shape[-1], frames.shape[-2]):
+        for i, frame in enumerate(paint_frames(model, tasks, stability, color=color, chunk=chunk)):
+            painted[i, ..., :3] = to_image(frame)[0].to(painted)
+            report(i + 1, frame)
+    return InputImpl.VideoFromComponents(replace(parts, images=painted))
 
 
-def _from_file(managed: ManagedModel, video: Any, task: Any, stability: Stability, color: ColorMode) -> Any:
+def _from_file(managed: ManagedModel, video: Any, make: MakeTask, stability: Stability, color: ColorMode) -> Any:
     """Into a file in ComfyUI's temporary folder, which it empties when it starts."""
     from ..adain.video import Frame, convert  # ComfyUI has PyAV, but older ones may lack what this needs
 
@@ -123,15 +95,16 @@ def _from_file(managed: ManagedModel, video: Any, task: Any, stability: Stabilit
     extension = "mp4" if "mp4" in video.get_container_format() else "mkv"
     target = folder / f"adain-{uuid.uuid4().hex[:12]}.{extension}"
     width, height = video.get_dimensions()
-    model = managed.load(width * height)
+    chunk = frames_at_once(width * height)
+    model = managed.load(width * height * chunk)
     start, duration = _part(video)
     report: Reporter | None = None
     latest: Tensor | None = None
 
     def paint(shown: Iterator[Frame]) -> Iterator[Tensor]:
         nonlocal latest
-        tasks = (task(frame.image, frame.index) for frame in shown)
-        for frame in paint_frames(model, tasks, stability, color=color):
+        tasks = (make(frame.image, frame.index, frame.seconds) for frame in shown)
+        for frame in paint_frames(model, tasks, stability, color=color, chunk=chunk):
             latest = frame
             yield frame
 
@@ -143,7 +116,8 @@ def _from_file(managed: ManagedModel, video: Any, task: Any, stability: Stabilit
             report(done, latest)
 
     try:
-        convert(video.get_stream_source(), target, paint, start=start, duration=duration, progress=progress)
+        with explained_lack_of_memory(width, height):
+            convert(video.get_stream_source(), target, paint, start=start, duration=duration, progress=progress)
     except BaseException:
         target.with_name(f"{target.stem}.partial{target.suffix}").unlink(missing_ok=True)
         raise

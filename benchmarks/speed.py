@@ -3,12 +3,15 @@
 A table on the terminal, OUT.json and, with matplotlib (the extra `bench`), OUT.png. All runs are made side by side in one process;
 each figure is the median of n after a warm-up. A style is encoded once for many pictures, so it is not part of a run, except in
 the plain pipeline: the paper's network in float32, written with library calls as its public re-implementations write it. `rate` is
-the arithmetic of the convolutions per second, as a share of what one large convolution reaches in the same dtype.
+the arithmetic of the convolutions per second, as a share of what one large convolution reaches in the same dtype; tiles compute
+some of it twice. `--runs` chooses runs by a part of their names: how the automatic choice does from size to size is shown by
+`--runs "lite bfloat16 auto" --sizes 512 1024 2048 4096 8192`.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
 import statistics
 import time
@@ -35,11 +38,12 @@ class Result:
     batch: int
     seconds: float
     images_per_second: float
+    seconds_per_megapixel: float
     times_plain: float | None
     """How many times faster than the plain pipeline at the same size and batch."""
     rate: float | None
     peak_mb: float | None
-    """Memory at the highest point of a run above that at its beginning."""
+    """Memory at the highest point of a run above that at its beginning, without the result."""
 
 
 def plain(model: VGG19, content: Tensor, style: Tensor) -> Tensor:
@@ -56,7 +60,7 @@ def plain(model: VGG19, content: Tensor, style: Tensor) -> Tensor:
 
 def runs(
     device: torch.device, dtypes: list[torch.dtype], names: list[str]
-) -> Iterator[tuple[str, torch.dtype, Callable[[Tensor], object]]]:
+) -> Iterator[tuple[str, torch.dtype, Callable[[Tensor], Tensor]]]:
     """Name, dtype and function of every run, the plain pipeline first."""
     torch.manual_seed(0)
     style = pictures(1, 512, 512, device)
@@ -82,17 +86,19 @@ def pictures(batch: int, height: int, width: int, device: torch.device) -> Tenso
     return F.interpolate(torch.rand(batch, 3, 32, 32), size=(height, width), mode="bicubic").clamp(0, 1).to(device)
 
 
-def measure(run: Callable[[], object], repeats: int, device: torch.device) -> tuple[float, float | None]:
-    """Median seconds, and the peak of memory in MB."""
-    run()  # warm-up
+def measure(run: Callable[[], Tensor], repeats: int, device: torch.device) -> tuple[float, float | None, int]:
+    """Median seconds, the peak of memory in MB, and the arithmetic operations of a run."""
     before = _reset_peak(device)
+    with FlopCounterMode(display=False) as counter:
+        size = run().nbytes  # warm-up
     times = []
     for _ in range(repeats):
         start = time.perf_counter()
         run()
         _synchronize(device)
         times.append(time.perf_counter() - start)
-    return statistics.median(times), None if before is None else (_peak(device) - before) / 1e6
+    peak = None if before is None else (_peak(device) - before - size) / 1e6
+    return statistics.median(times), peak, counter.get_total_flops()
 
 
 def convolution_rate(dtype: torch.dtype, device: torch.device) -> float:
@@ -100,14 +106,8 @@ def convolution_rate(dtype: torch.dtype, device: torch.device) -> float:
     side = 256 if device.type == "cpu" else 1024
     x = torch.randn(1, 256, side, side, device=device, dtype=dtype).contiguous(memory_format=torch.channels_last)
     w = torch.randn(256, 256, 3, 3, device=device, dtype=dtype).contiguous(memory_format=torch.channels_last)
-    seconds, _ = measure(lambda: F.conv2d(x, w, padding=1), 5, device)
-    return 2 * 9 * 256 * 256 * side * side / seconds
-
-
-def operations(run: Callable[[], object]) -> int:
-    with FlopCounterMode(display=False) as counter:
-        run()
-    return counter.get_total_flops()
+    seconds, _, operations = measure(lambda: F.conv2d(x, w, padding=1), 5, device)
+    return operations / seconds
 
 
 def _synchronize(device: torch.device) -> None:
@@ -120,9 +120,10 @@ def _reset_peak(device: torch.device) -> float | None:
         torch.cuda.reset_peak_memory_stats(device)
         return torch.cuda.memory_allocated(device)
     try:
+        ctypes.CDLL(None).malloc_trim(0)  # glibc: what earlier runs freed is not to be used again unseen
         Path("/proc/self/clear_refs").write_text("5")  # Linux: the peak begins anew
         return _status("VmRSS")
-    except OSError:
+    except (OSError, AttributeError):
         return None
 
 
@@ -159,6 +160,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=_size, nargs="+", default=[(256, 256), (512, 512), (1024, 1024), (3840, 2160)], metavar="W[xH]")
     parser.add_argument("--plain-pixels", type=float, default=1.1e6, help="largest picture for vgg19 and the plain pipeline")
     parser.add_argument("--models", nargs="+", default=["adain-lite", "vgg19"], help="embedded, catalogue or file names, or vgg19")
+    parser.add_argument("--runs", default="", help="a part of the names of the runs to make; default: all")
     parser.add_argument("--dtypes", nargs="+", default=None, help="default: float32 and what the device computes fastest")
     parser.add_argument("--batches", type=int, nargs="+", default=[1])
     parser.add_argument("--devices", nargs="+", default=["cpu", *(["cuda"] if torch.cuda.is_available() else [])])
@@ -168,7 +170,8 @@ def main() -> None:
 
     results: list[Result] = []
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, median of {options.repeats}")
-    print(f"{'device':6} {'run':26} {'size':>10} {'batch':>5} {'seconds':>9} {'images/s':>9} {'x plain':>8} {'rate':>6} {'peak MB':>8}")
+    head = f"{'device':6} {'run':26} {'size':>11} {'batch':>5} {'seconds':>9} {'images/s':>9} {'s/MP':>7} "
+    print(head + f"{'x plain':>8} {'rate':>6} {'peak MB':>8}")
     for device in map(torch.device, options.devices):
         fastest = weights.loading.default_dtype(device)
         dtypes = [getattr(torch, d) for d in options.dtypes] if options.dtypes else list(dict.fromkeys([torch.float32, fastest]))
@@ -177,14 +180,15 @@ def main() -> None:
             print(f"{device.type:6} one convolution, {dtype}: {rate / 1e9:.0f} GFLOP/s")
         base: dict[tuple[str, int], float] = {}
         for run, dtype, function in runs(device, dtypes, options.models):
+            if options.runs not in run:
+                continue
             for width, height in options.sizes:
                 if "vgg19" in run and width * height > options.plain_pixels:
                     continue
                 for batch in options.batches:
                     content = pictures(batch, height, width, device)
                     with torch.inference_mode():
-                        seconds, peak = measure(lambda f=function, c=content: f(c), options.repeats, device)
-                        done = operations(lambda f=function, c=content: f(c))
+                        seconds, peak, done = measure(lambda f=function, c=content: f(c), options.repeats, device)
                     size = f"{width}x{height}"
                     base.setdefault((size, batch), seconds if run.startswith("plain") else float("nan"))
                     times = base[size, batch] / seconds
@@ -196,6 +200,7 @@ def main() -> None:
                             batch,
                             seconds,
                             batch / seconds,
+                            seconds * 1e6 / (batch * width * height),
                             times if times == times else None,
                             done / seconds / rates[dtype] if done else None,
                             peak,
@@ -203,7 +208,8 @@ def main() -> None:
                     )
                     r = results[-1]
                     print(
-                        f"{r.device:6} {r.run:26} {r.size:>10} {r.batch:5d} {r.seconds:9.4f} {r.images_per_second:9.2f} "
+                        f"{r.device:6} {r.run:26} {r.size:>11} {r.batch:5d} {r.seconds:9.4f} {r.images_per_second:9.2f} "
+                        f"{r.seconds_per_megapixel:7.4f} "
                         f"{r.times_plain or float('nan'):8.1f} {100 * (r.rate or float('nan')):5.0f}% {r.peak_mb or float('nan'):8.0f}",
                         flush=True,
                     )

@@ -39,7 +39,7 @@ _CUT_RATIO = 3
 _TILES = 8
 """Cuts are found on the means of 8 x 8 tiles: the picture's first moments, kept apart by place."""
 
-_SAME = 0.035
+_SAME = 0.02
 """RMS difference in colour (0..1) at which the previous picture's share falls to 37 %: above coding noise and small errors of the
 motion, below a contour."""
 

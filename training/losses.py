@@ -43,7 +43,7 @@ class LossNetwork(nn.Module):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         features = []
-        x = image
+        x = image.to(next(self.parameters()).dtype)
         for name in ENCODER:
             if name == "pool":
                 x = F.max_pool2d(x, 2)

@@ -62,7 +62,7 @@ class Objective:
 
     def _features(self, images: Tensor) -> list[Tensor]:
         with torch.autocast(images.device.type, enabled=False):  # the loss network has a precision of its own
-            return self._loss_network(images.to(next(self._loss_network.parameters()).dtype))
+            return self._loss_network(images)
 
 
 class FrozenPainter:

@@ -131,19 +131,6 @@ def measure_features(
     return [[*color, *features] for color, features in zip(colors, measured, strict=True)]
 
 
-def encode_and_measure(
-    model: StyleTransferModel,
-    images: Tensor,
-    colors: Content,
-    targets: Targets,
-    weights: Tensor | None = None,
-    strength: float | Tensor = 1.0,
-) -> tuple[Content, Sequence[Tensor]]:
-    """`encode` and `measure_features`: the moments, and the features, for a caller that can keep them until it paints."""
-    encoded = encode(model, images, colors, targets, weights, strength)
-    return measure_features(model, encoded, colors, weights), encoded.features
-
-
 def paint(
     model: StyleTransferModel,
     images: Tensor,

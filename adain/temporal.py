@@ -26,7 +26,7 @@ from .images import check_image
 from .model import StyleTransferModel
 from .moments import Moments, Statistics, color_moments, merge
 from .motion import camera_motion, flow_motion, inside_of
-from .passes import Content, encode_and_measure, paint, render
+from .passes import Content, encode, measure_features, paint, render
 from .style import Region
 from .transfer import check_request, region_weights
 
@@ -230,9 +230,10 @@ def _with_features(model: StyleTransferModel, stream: Iterable[_Work], chunks: _
     def measured(group: Sequence[_Work]) -> Iterable[_Work]:
         images, targets, weights, strength = _batch(group)
         colors = _stacked([work.content for work in group if work.content is not None])
-        content, features = encode_and_measure(model, images, colors, targets, weights, strength)
+        encoded = encode(model, images, colors, targets, weights, strength)
+        content = measure_features(model, encoded, colors, weights)
         for i, work in enumerate(group):
-            rows = [level[i : i + 1] for level in features]
+            rows = [level[i : i + 1] for level in encoded.features]
             yield replace(work, content=[[_row(moments, i) for moments in region] for region in content], features=rows)
 
     return chunks.each(stream, measured)

@@ -21,8 +21,8 @@ def pictures(kind):
 @pytest.mark.skipif("ADAIN_TEST_PICTURES" not in os.environ, reason="needs pictures: set ADAIN_TEST_PICTURES")
 @pytest.mark.parametrize(
     ("dtype", "most"),
-    # 8 bits of precision are too few for smooth areas in contrasting styles: see docs/performance.md
-    [(torch.float16, 4 / 255), (torch.bfloat16, 1)],
+    # 8 bits of precision are too few for smooth areas in contrasting styles, where 21 / 255 was seen: see docs/performance.md
+    [(torch.float16, 4 / 255), (torch.bfloat16, 32 / 255)],
 )
 def test_half_precision_on_real_pictures(dtype, most):
     full, half = (weights.load_model(device="cpu", dtype=d) for d in (torch.float32, dtype))

@@ -29,7 +29,6 @@ from adain_style_transfer.adain.architectures.vgg19 import NAOTO_ENCODER, WIDTHS
 from adain_style_transfer.adain.images import read_picture
 from adain_style_transfer.adain.transfer import render
 from adain_style_transfer.training import checkpoint, train
-from adain_style_transfer.training.liveness import dead_units
 from adain_style_transfer.training.objective import Batch
 from adain_style_transfer.training.recipe import Recipe, RecipeError, read_recipe
 from adain_style_transfer.training.train import Trainer
@@ -260,6 +259,16 @@ def test_a_decoder_learns_to_rebuild_pictures(recipe, tmp_path):
 
 
 @pytest.mark.parametrize("variants", [0, 1])
+def test_content_can_be_compared_with_the_photograph_itself(recipe, variants):
+    objective = {target: Trainer(recipe(content_target=target, variants=variants), False).objective for target in ("adain", "content")}
+    keys = torch.tensor([0])
+    batch = Batch(picture(32, 32, seed=1), keys, picture(32, 32, seed=2), keys)
+    terms = {target: compare(lambda batch: batch.contents, lambda own, _: own, batch) for target, compare in objective.items()}
+    assert terms["content"]["content"] == 0 < terms["adain"]["content"]
+    assert terms["content"]["style"] == terms["adain"]["style"] > 0
+
+
+@pytest.mark.parametrize("variants", [0, 1])
 def test_a_frozen_encoder_is_asked_the_same_as_the_whole_model(recipe, tmp_path, variants):
     """What the trainer paints from kept features is what the model paints."""
     encoder = published_encoder(tmp_path / "encoder.safetensors", vgg19())
@@ -307,25 +316,6 @@ def test_weights_by_name_come_from_the_catalogue(tmp_path, monkeypatch):
     (tmp_path / "catalog.toml").write_text(entry)
     assert train.weights_path("mine") == tmp_path / "any name"
     assert train.weights_path("no such thing") == Path("no such thing")
-
-
-def test_dead_units_are_named(recipe, tmp_path, caplog):
-    model = small_lite()
-    with torch.no_grad():
-        model.encoder.at8.bias.fill_(-1e3)
-        model.encoder.down2.bias[0] = -1e3
-    model.encoder.down2.bias.data[1:] = 1e3
-    dead = dead_units(model, picture(32, 32, seed=1), picture(32, 32, seed=2))
-    width = len(model.encoder.at8.bias)
-    assert dead["encoder.at8"] == (width, width)
-    assert dead["encoder.down2"] == (1, len(model.encoder.down2.bias))
-    assert not any(layer._forward_hooks for layer in model.modules())
-    whole = train.Lite()
-    with torch.no_grad():
-        whole.encoder.at8.bias.fill_(-1e3)
-    weights.save_model(whole, tmp_path / "start.safetensors", {}, torch.float32)
-    run(recipe(steps=1, preview_every=1, start=str(tmp_path / "start.safetensors")))
-    assert "encoder.at8: 128 of 128 units are dead" in caplog.text
 
 
 def test_more_steps_may_be_asked_for_later(recipe):

@@ -47,7 +47,10 @@ class Objective:
         if recipe.content_weight or recipe.style_weight:
             painted = paint(batch)
             wanted = self._targets.styles(batch.styles, batch.style_keys)
-            target = self._targets.contents(batch.contents, batch.content_keys, wanted[-1])
+            if recipe.content_target == "adain":
+                target = self._targets.contents(batch.contents, batch.content_keys, wanted[-1])
+            else:
+                target = self._targets.features(batch.contents, batch.content_keys).float()
             features = self._features(painted)
             terms |= {"content": content_loss(features[-1], target), "style": style_loss(features, wanted), "range": range_loss(painted)}
             if recipe.variation_weight:

@@ -17,7 +17,12 @@ else:
     import tomli as tomllib
 
 
-_CHOICES = {"architecture": ("lite", "vgg19", "kuko6"), "precision": ("no", "fp16", "bf16"), "device": ("auto", "cpu")}
+_CHOICES = {
+    "architecture": ("lite", "vgg19", "kuko6"),
+    "precision": ("no", "fp16", "bf16"),
+    "device": ("auto", "cpu"),
+    "content_target": ("adain", "content"),
+}
 
 
 class RecipeError(AdaINError):
@@ -55,6 +60,9 @@ class Recipe:
     final_lr: float = field(default=0.03, metadata={"help": "last learning rate, as a share of the peak"})
     ema: float = field(default=0.998, metadata={"help": "decay of the averaged weights that are exported"})
     clip: float = field(default=10.0, metadata={"help": "gradient norm limit"})
+    content_target: str = field(
+        default="adain", metadata={"help": "what the content loss aims at: adain (the paper's t) or content (the photograph's features)"}
+    )
     content_weight: float = field(default=1.0, metadata={"help": "weight of the content loss"})
     style_weight: float = field(default=10.0, metadata={"help": "weight of the style loss, the paper's lambda"})
     range_weight: float = field(default=10.0, metadata={"help": "weight of the penalty on values outside 0..1"})

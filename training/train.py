@@ -51,7 +51,6 @@ from ..weights.foreign import read_tensors
 from ..weights.hub import get
 from . import checkpoint
 from .data import Crops, find_images, to_float
-from .liveness import dead_units
 from .losses import LossNetwork
 from .objective import Batch, FrozenPainter, Objective
 from .preview import write_preview
@@ -114,7 +113,7 @@ class Trainer:
             if self.step % recipe.save_every == 0 or self.step == recipe.steps:
                 self.save()
             if self.step % recipe.preview_every == 0 and main:
-                self._look(content[0], style[0])
+                write_preview(self.averaged(), recipe, self.folder / f"preview-{self.step:06d}.png")
         bar.close()
         if writer:
             writer.close()
@@ -188,14 +187,6 @@ class Trainer:
         cosine = 0.5 * (1 + math.cos(math.pi * self.step / recipe.steps))
         for group in self.optimizer.param_groups:
             group["lr"] = recipe.lr * warm * (recipe.final_lr + (1 - recipe.final_lr) * cosine)
-
-    def _look(self, contents: Tensor, styles: Tensor) -> None:
-        model = self.averaged()
-        write_preview(model, self.recipe, self.folder / f"preview-{self.step:06d}.png")
-        dead = dead_units(model, to_float(contents, self.device), to_float(styles, self.device))
-        for name, (count, total) in dead.items():
-            if count > total // 2:
-                _logger.warning("%s: %d of %d units are dead, positive nowhere in this batch", name, count, total)
 
     def _log(self, writer: SummaryWriter | None, seconds: float) -> None:
         means = {name: torch.stack(list(values)).float().mean().item() for name, values in self.losses.items()}

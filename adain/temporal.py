@@ -240,12 +240,15 @@ def _with_features(model: StyleTransferModel, stream: Iterable[_Work], chunks: _
 
 
 def _smoothed(stream: Iterable[_Work], radius: int, first: int = 0) -> Iterator[_Work]:
-    """With moments from level `first` on merged over the frames around, those of other shots left out."""
+    """With moments from level `first` on merged over the frames around, those of other shots left out.
+
+    Where the style changes at once, too: features are those of recoloured frames.
+    """
     window: deque[tuple[int, _Work]] = deque()
     shot = 0
     centre = 0  # position in the window of the next frame to give
     for work in stream:
-        shot += work.starts_shot
+        shot += work.starts_shot or bool(window and _jumps(window[-1][1].task, work.task))
         window.append((shot, work))
         if len(window) - centre > radius:
             yield _centred(window, centre, radius, first)

@@ -202,6 +202,15 @@ def flicker(frames, step):
     return torch.stack([(a[..., :-step] - b[..., step:])[..., 8:-8, 8:-8].square().mean() for b, a in pairwise(frames[1:])]).mean()
 
 
+def test_moments_are_not_smoothed_across_a_new_style(lite, style):
+    """The features of frames in another style's colours say nothing of this one's."""
+    other = lite.encode_style(1 - 0.5 * picture(48, 40, seed=9))
+    frame = picture(40, 48, seed=3)
+    tasks = [Task(frame, i, [Region(style if i < 4 else other)]) for i in range(8)]
+    for i, painted in enumerate(paint_frames(lite, tasks, Stability(radius=3, hold=0))):
+        torch.testing.assert_close(painted, stylize(lite, frame, tasks[i].regions), atol=1e-4, rtol=0)
+
+
 def test_the_camera_is_followed(lite, style):
     frames = [scenery(2)[..., 12:108, 3 * i : 3 * i + 160].contiguous() for i in range(8)]
     free = painted(lite, tasks(frames, style), STILL)

@@ -79,7 +79,9 @@ def stylize_file(model: StyleTransferModel, path: Path, output: Path, request: R
 def _paint(model: StyleTransferModel, images: Tensor, mask: Tensor | None, folder: Path, request: Request, progress: Progress) -> Path:
     """The raw file of the painted picture, [H, W, 3]."""
     size = images.shape[-2:]
-    tiles = plan(size, choose_side(model, size), model.stride)
+    side = int(_text(folder / "side") or choose_side(model, size))  # another memory or version would cut other tiles
+    (folder / "side").write_text(str(side))
+    tiles = plan(size, side, model.stride)
     targets = [request.style.to(model.device).levels]
     steps = 0
 

@@ -27,9 +27,12 @@ Advance = Callable[[int], None]
 SMALLEST_TILE = 128
 """Side of the smallest tiles that are tried; below it hardly anything but the halo is computed."""
 
-CPU_TILE = 1024
-"""On a CPU, tiles bound the memory and stay nearer to the cache: `lite` took 1.93 s for 3840 x 2160 in tiles of 1024 and 2.14 s in one
-piece (two cores, bfloat16). Tiles of 768 would cut 1024 x 1024 into four."""
+CPU_TILE = 768
+"""On a CPU, tiles bound the memory, stay nearer to the cache, and keep the buffers of `lite` below the 32 MB from which glibc asks the
+system for fresh pages each time: docs/performance.md."""
+
+CPU_WHOLE = 1024**2
+"""Up to as many pixels are painted in one piece there: cut into four, 1024 x 1024 pays more for the halos than it gains."""
 
 
 class Tile(NamedTuple):
@@ -69,7 +72,7 @@ def choose_side(model: StyleTransferModel, size: torch.Size, memory: int | None 
     `memory` is what the device has free, in bytes (default: what torch says).
     """
     if model.device.type == "cpu":
-        return CPU_TILE
+        return CPU_TILE if math.prod(size) > CPU_WHOLE else max(size)
     per_pixel = model.values_per_pixel * model.dtype.itemsize
     memory = _free_memory(model.device) if memory is None else memory
     if math.prod(size) * per_pixel <= memory:

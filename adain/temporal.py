@@ -153,12 +153,10 @@ def measure_shots(model: StyleTransferModel, tasks: Callable[[], Iterable[Task]]
 
     `tasks` is called twice, to read the clip for its colours and for its features, which depend on the colours' map.
     """
-    starts, colors = _merged(_with_colors(work) for work in _begun(model, tasks(), "style", look_for_cuts=True))
-    shots = Shots(starts, colors)
+    shots = Shots(*_merged(_with_colors(work) for work in _begun(model, tasks(), "style", look_for_cuts=True)))
     again = _begun(model, tasks(), "style", look_for_cuts=True)
     known = (replace(work, content=shots.of(work.task.index)) for work in again)
-    _, features = _merged(_with_features(model, known, _Chunks(chunk)), first=1 if model.color else 0)
-    return Shots(starts, features)
+    return Shots(*_merged(_with_features(model, known, _Chunks(chunk)), first=1 if model.color else 0))
 
 
 @dataclass(frozen=True)
@@ -171,7 +169,7 @@ class _Work:
     targets: Sequence[Sequence[Statistics]]
     content: Content | None = None
     features: Sequence[Tensor] | None = None
-    """Of the frame in the colours that `content` says, kept so that they need not be made again: about 6 values a pixel."""
+    """Of the frame in the colours that `content` says, kept so that they need not be made again: 14 values a pixel of `lite`."""
 
     @property
     def image(self) -> Tensor:
@@ -242,13 +240,13 @@ def _with_features(model: StyleTransferModel, stream: Iterable[_Work], chunks: _
 def _smoothed(stream: Iterable[_Work], radius: int, first: int = 0) -> Iterator[_Work]:
     """With moments from level `first` on merged over the frames around, those of other shots left out.
 
-    Where the style changes at once, too: features are those of recoloured frames.
+    After level 0 a change of style at once is like a cut: features are those of recoloured frames.
     """
     window: deque[tuple[int, _Work]] = deque()
     shot = 0
     centre = 0  # position in the window of the next frame to give
     for work in stream:
-        shot += work.starts_shot or bool(window and _jumps(window[-1][1].task, work.task))
+        shot += work.starts_shot or bool(first and window and _jumps(window[-1][1].task, work.task))
         window.append((shot, work))
         if len(window) - centre > radius:
             yield _centred(window, centre, radius, first)
@@ -285,12 +283,18 @@ def _merge(parts: Sequence[Moments], shares: Sequence[float]) -> Moments:
 
 
 def _merged(stream: Iterable[_Work], first: int = 0) -> tuple[tuple[int, ...], tuple[Content, ...]]:
-    """The index at which each shot starts and its moments from level `first` on, merged frame by frame."""
+    """The index at which each shot starts and its moments from level `first` on, merged frame by frame.
+
+    After level 0 a change of style at once is like a cut, as in `_smoothed`.
+    """
     starts: list[int] = []
     contents: list[Content] = []
+    before: Task | None = None
     for work in stream:
         assert work.content is not None
-        if work.starts_shot or not starts:
+        changes = bool(first and before and _jumps(before, work.task))
+        before = work.task
+        if work.starts_shot or changes or not starts:
             starts.append(work.task.index)
             contents.append(work.content)
             continue

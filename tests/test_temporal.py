@@ -207,8 +207,12 @@ def test_moments_are_not_smoothed_across_a_new_style(lite, style):
     other = lite.encode_style(1 - 0.5 * picture(48, 40, seed=9))
     frame = picture(40, 48, seed=3)
     tasks = [Task(frame, i, [Region(style if i < 4 else other)]) for i in range(8)]
-    for i, painted in enumerate(paint_frames(lite, tasks, Stability(radius=3, hold=0))):
-        torch.testing.assert_close(painted, stylize(lite, frame, tasks[i].regions), atol=1e-4, rtol=0)
+    expected = [stylize(lite, frame, task.regions) for task in tasks]
+    shots = measure_shots(lite, lambda: tasks)
+    assert shots.starts == (0, 4)
+    for frames in (paint_frames(lite, tasks, Stability(radius=3, hold=0)), paint_frames(lite, tasks, STILL, shots=shots)):
+        for frame, wanted in zip(frames, expected, strict=True):
+            torch.testing.assert_close(frame, wanted, atol=1e-4, rtol=0)
 
 
 def test_the_camera_is_followed(lite, style):

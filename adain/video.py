@@ -48,7 +48,7 @@ def convert(
     many frames `paint` must have seen before one that it gives can be used. Raises VideoError.
     """
     target = Path(target)
-    partial = target.with_name(f"{target.stem}.partial{target.suffix}")
+    partial = partial_of(target)
     previous = target.with_name(f"{target.stem}.previous{target.suffix}")
     if not isinstance(source, io.BytesIO) and target.exists() and target.samefile(source):
         raise VideoError(f"{target} is the video to read. Choose another name for the output.")

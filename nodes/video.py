@@ -87,7 +87,7 @@ def _in_memory(managed: ManagedModel, video: Any, make: MakeTask, stability: Sta
 
 def _from_file(managed: ManagedModel, video: Any, make: MakeTask, stability: Stability, color: ColorMode) -> Any:
     """Into a file in ComfyUI's temporary folder, which it empties when it starts."""
-    from ..adain.video import Frame, convert  # ComfyUI has PyAV, but older ones may lack what this needs
+    from ..adain.video import Frame, convert, partial_of  # ComfyUI has PyAV, but older ones may lack what this needs
 
     folder = Path(folder_paths.get_temp_directory())
     folder.mkdir(parents=True, exist_ok=True)
@@ -119,7 +119,7 @@ def _from_file(managed: ManagedModel, video: Any, make: MakeTask, stability: Sta
         with explained_lack_of_memory(width, height):
             convert(video.get_stream_source(), target, paint, start=start, duration=duration, progress=progress)
     except BaseException:
-        target.with_name(f"{target.stem}.partial{target.suffix}").unlink(missing_ok=True)
+        partial_of(target).unlink(missing_ok=True)
         raise
     return InputImpl.VideoFromFile(os.fspath(target))
 

@@ -48,7 +48,7 @@ class LossNetwork(nn.Module):
             if name == "pool":
                 x = F.max_pool2d(x, 2)
                 continue
-            x = F.relu(self.get_submodule(name)(x))
+            x = F.relu_(self.get_submodule(name)(x))
             if name.endswith("_1"):
                 features.append(x)
         return features

@@ -158,7 +158,7 @@ class Trainer:
             "license": self.recipe.license,
             "data": self.recipe.data_note,
             "steps": str(self.step),
-            "losses": f"content {self.recipe.content_weight:g}, style {self.recipe.style_weight:g}, range "
+            "losses": f"content {self.recipe.content_weight:g} ({self.recipe.content_target}), style {self.recipe.style_weight:g}, range "
             f"{self.recipe.range_weight:g}, identity {self.recipe.identity_weight:g}, variation {self.recipe.variation_weight:g}",
         }
         save_model(self.averaged(), path, metadata)

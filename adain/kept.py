@@ -23,7 +23,7 @@ def feature_maps(model: StyleTransferModel, size: torch.Size) -> list[Tensor] | 
     """
     if model.device.type != "cpu":
         return None
-    small = model.encode(torch.zeros(1, 3, 2 * model.stride, 2 * model.stride, dtype=model.dtype))
+    small = model.encode(torch.zeros(1, 3, 2 * model.stride, 2 * model.stride))
     height, width = model.padded(size)
     shapes = [(1, f.shape[1], height // s, width // s) for f, s in zip(small, model.level_strides, strict=True)]
     if sum(map(math.prod, shapes)) * model.dtype.itemsize > KEPT_BYTES:

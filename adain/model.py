@@ -44,7 +44,7 @@ class StyleTransferModel(nn.Module):
     """Where the weights came from, for messages."""
 
     def encode(self, image: Tensor) -> list[Tensor]:
-        """Feature maps at every level of `image` [B, 3, H, W], H and W multiples of `stride`."""
+        """Feature maps, of `dtype`, at every level of `image` [B, 3, H, W] of any precision, H and W multiples of `stride`."""
         raise NotImplementedError
 
     def decode(self, image: Tensor, features: Sequence[Tensor], modulations: Sequence[RegionalAffine]) -> Tensor:
@@ -66,7 +66,7 @@ class StyleTransferModel(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        """The dtype the network computes in; statistics are float32 or better whatever it is."""
+        """The dtype the network computes in, but for layers that need more; statistics are float32 or better whatever it is."""
         return next(self.encoder.parameters()).dtype
 
     def seal(self) -> None:
@@ -134,7 +134,7 @@ class StyleTransferModel(nn.Module):
     def statistics_of(self, image: Tensor, mask: Tensor | None = None) -> list[Statistics]:
         """Statistics of every level of `image` [B, 3, H, W], level 0 first if the model has it; differentiable."""
         levels = [color_statistics(image, mask)] if self.color else []
-        features = self.encode(self.pad(image).to(self.dtype, memory_format=torch.channels_last))
+        features = self.encode(self.pad(image).contiguous(memory_format=torch.channels_last))
         return levels + [m.statistics(self.correction) for m in self.measure(features, image.shape[-2:], mask)]
 
 

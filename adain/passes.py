@@ -107,7 +107,7 @@ def encode(
             images = recolor(images).clamp_(-0.5, 1.5)
     padded = model.pad(images)
     if features is None:
-        features = model.encode(padded.to(model.dtype, memory_format=torch.channels_last))
+        features = model.encode(padded.contiguous(memory_format=torch.channels_last))
     return Encoded(images.shape[-2:], pairs, padded, features)
 
 

@@ -162,6 +162,10 @@ def convolution(x, weight, bias, stride=1):
     return out + bias[:, None, None]
 
 
+def leaky(x):
+    return np.where(x < 0, 0.1 * x, x)
+
+
 def relu(x):
     return np.maximum(x, 0)
 
@@ -215,9 +219,9 @@ class Lite(Network):
             for i in range(2):
                 for j in range(2):
                     blocks[4 * c + 2 * i + j] = x[c, i::2, j::2]
-        half = relu(self.conv("encoder.down2", blocks))
-        quarter = relu(self.conv("encoder.at4", relu(self.conv("encoder.down4", half, 2))))
-        eighth = relu(self.conv("encoder.at8", relu(self.conv("encoder.down8", quarter, 2))))
+        half = leaky(self.conv("encoder.down2", blocks))
+        quarter = leaky(self.conv("encoder.at4", leaky(self.conv("encoder.down4", half, 2))))
+        eighth = leaky(self.conv("encoder.at8", leaky(self.conv("encoder.down8", quarter, 2))))
         return [half, quarter, eighth]
 
     def decode(self, image, features, codes, masks):
@@ -237,14 +241,14 @@ class Lite(Network):
             return out + (1 - reached) * x
 
         def residual(name, x):
-            return x + self.conv(f"decoder.{name}.second", relu(modulated(self.conv(f"decoder.{name}.first", x))))
+            return x + self.conv(f"decoder.{name}.second", leaky(modulated(self.conv(f"decoder.{name}.first", x))))
 
         x = residual("second8", residual("first8", x))
-        x = relu(modulated(self.conv("decoder.up4", x)))
-        x = relu(modulated(self.conv("decoder.at4", upsample(x) + quarter)))
+        x = leaky(modulated(self.conv("decoder.up4", x)))
+        x = leaky(modulated(self.conv("decoder.at4", upsample(x) + quarter)))
         x = residual("residual4", x)
-        x = relu(modulated(self.conv("decoder.up2", x)))
-        x = relu(modulated(self.conv("decoder.at2", upsample(x) + half)))
+        x = leaky(modulated(self.conv("decoder.up2", x)))
+        x = leaky(modulated(self.conv("decoder.at2", upsample(x) + half)))
         x = self.conv("decoder.pixels", x)
         out = image.copy()
         for c in range(3):

@@ -34,7 +34,7 @@ class Keras(StyleTransferModel):
         self.decoder = Decoder(DECODER, DECODER_WIDTHS, padding_mode="zeros")
 
     def encode(self, image: Tensor) -> list[Tensor]:
-        return [self.encoder(image)]
+        return [self.encoder(image.to(self.dtype))]
 
     def decode(self, image: Tensor, features: Sequence[Tensor], modulations: Sequence[RegionalAffine]) -> Tensor:
         return self.decoder(features[0]).to(image.dtype).sigmoid()

@@ -43,7 +43,8 @@ class Kuko6(StyleTransferModel):
         self.decoder = Decoder(DECODER, DECODER_WIDTHS)
 
     def encode(self, image: Tensor) -> list[Tensor]:
-        return [self.encoder((image - _channels(IMAGENET_MEAN, image)) / _channels(IMAGENET_STD, image))]
+        normalized = (image - _channels(IMAGENET_MEAN, image)) / _channels(IMAGENET_STD, image)
+        return [self.encoder(normalized.to(self.dtype))]
 
     def decode(self, image: Tensor, features: Sequence[Tensor], modulations: Sequence[RegionalAffine]) -> Tensor:
         normalized = self.decoder(features[0]).to(image.dtype).tanh()

@@ -9,7 +9,7 @@ moments, so blending, strength and regions stay exact there too.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -43,6 +43,10 @@ class Lite(StyleTransferModel):
         nn.init.normal_(self.modulation.weight, std=0.02 * code**-0.5)
         nn.init.zeros_(self.modulation.bias)
 
+    @property
+    def dtype(self) -> torch.dtype:
+        return next(self.decoder.parameters()).dtype  # not the encoder's, whose first layers may keep float32
+
     def encode(self, image: Tensor) -> list[Tensor]:
         return self.encoder(image)
 
@@ -60,16 +64,18 @@ class Lite(StyleTransferModel):
 class Encoder(nn.Module):
     def __init__(self, half: int, quarter: int, eighth: int) -> None:
         super().__init__()
-        self.down2 = conv(12, half)
-        self.down4 = conv(half, quarter, stride=2)
+        self.down2 = conv(12, half, kind=Float32Conv2d)
+        self.down4 = conv(half, quarter, stride=2, kind=Float32Conv2d)
         self.at4 = conv(quarter, quarter)
         self.down8 = conv(quarter, eighth, stride=2)
         self.at8 = conv(eighth, eighth)
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        half = relu(self.down2(F.pixel_unshuffle(image, 2)))
-        quarter = relu(self.at4(relu(self.down4(half))))
-        eighth = relu(self.at8(relu(self.down8(quarter))))
+        half = leaky(self.down2(F.pixel_unshuffle(image.to(self.down2.weight.dtype), 2)))
+        quarter = leaky(self.down4(half))
+        half, quarter = (x.to(narrower(x.dtype, self.at4.weight.dtype)) for x in (half, quarter))
+        quarter = leaky(self.at4(quarter))
+        eighth = leaky(self.at8(leaky(self.down8(quarter))))
         return [half, quarter, eighth]
 
 
@@ -94,11 +100,11 @@ class Decoder(nn.Module):
         half, quarter, eighth = features
         first8, second8, up4, at4, residual4, up2, at2 = modulations
         x = self.second8(self.first8(eighth, first8), second8)
-        x = relu(up4(self.up4(x)))
-        x = relu(at4(self.at4(upsample(x).add_(quarter))))
+        x = leaky(up4(self.up4(x)))
+        x = leaky(at4(self.at4(upsample(x).add_(quarter))))
         x = self.residual4(x, residual4)
-        x = relu(up2(self.up2(x)))
-        x = relu(at2(self.at2(upsample(x).add_(half))))
+        x = leaky(up2(self.up2(x)))
+        x = leaky(at2(self.at2(upsample(x).add_(half))))
         return F.pixel_shuffle(self.pixels(x), 2)
 
 
@@ -109,16 +115,38 @@ class Residual(nn.Module):
         self.second = conv(width, width)
 
     def forward(self, x: Tensor, modulation: RegionalAffine) -> Tensor:
-        return self.second(relu(modulation(self.first(x)))).add_(x)
+        return self.second(leaky(modulation(self.first(x)))).add_(x)
 
 
-def conv(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
-    return nn.Conv2d(inputs, outputs, 3, stride, padding=1, padding_mode="reflect")
+class Float32Conv2d(nn.Conv2d):
+    """A convolution that keeps its weights as they are when the network goes to bfloat16.
+
+    In smooth areas AdaIN enlarges what the first layers see, and with it the rounding of bfloat16: docs/performance.md.
+    """
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Float32Conv2d:
+        def keep(value: Tensor) -> Tensor:
+            moved = fn(value)
+            return moved.to(value.dtype).copy_(value) if moved.dtype == torch.bfloat16 else moved
+
+        return super()._apply(keep, recurse)
 
 
-def relu(x: Tensor) -> Tensor:
-    """In place, like the additions here: a fresh buffer costs a large picture more in page faults than the arithmetic."""
-    return F.relu(x, inplace=True)
+def conv(inputs: int, outputs: int, stride: int = 1, kind: type[nn.Conv2d] = nn.Conv2d) -> nn.Conv2d:
+    return kind(inputs, outputs, 3, stride, padding=1, padding_mode="reflect")
+
+
+def narrower(a: torch.dtype, b: torch.dtype) -> torch.dtype:
+    """The dtype with fewer bits: that of the values under autocast, of the weights behind layers in float32."""
+    return min(a, b, key=lambda dtype: dtype.itemsize)
+
+
+def leaky(x: Tensor) -> Tensor:
+    """Leaky ReLU: behind plain ones the whole branch at 1/8 died in training, again and again.
+
+    In place, like the additions here: a fresh buffer costs a large picture more in page faults than the arithmetic.
+    """
+    return F.leaky_relu(x, 0.1, inplace=True)
 
 
 def upsample(x: Tensor) -> Tensor:

@@ -54,7 +54,7 @@ class VGG19(StyleTransferModel):
         self.decoder = Decoder(DECODER, DECODER_WIDTHS)
 
     def encode(self, image: Tensor) -> list[Tensor]:
-        return [self.encoder(image)]
+        return [self.encoder(image.to(self.dtype))]
 
     def decode(self, image: Tensor, features: Sequence[Tensor], modulations: Sequence[RegionalAffine]) -> Tensor:
         return self.decoder(features[0]).to(image.dtype)

@@ -33,7 +33,10 @@ _NOTES = {
     "two_styles_blended": "Drag the weights in **Blend Styles**: only their proportions count. `styles` sets how many there are, up to 16.",
     "sky_and_ground": "The white half of the mask gets one style, the rest the other. For a mask of your own, right-click your "
     "picture, choose *Open in MaskEditor*, and connect the **MASK** output of Load Image to **Style Region**.",
-    "video_frames": "Choose a video. Frames are painted one after the other with a preview; cancelling is safe at any time.",
+    "video_frames": "Choose a video. Frames are painted one after the other with a preview; **AdaIN Stability** holds them together. "
+    "Cancelling is safe at any time.",
+    "style_over_time": "Choose a video. **AdaIN Keyframes** fades from the video to one style and on to another; times are seconds "
+    "(`2s`) or frames (`48`). **AdaIN Video** takes clips of any length and keeps their sound.",
     "after_diffusion": "Choose a checkpoint. What it makes is painted in the style: **AdaIN Transfer** takes any image.",
     "color_match_after_diffusion": "Choose a checkpoint and your picture. **Match Colors** gives the result the colours "
     "of the picture it was made from.",
@@ -166,7 +169,7 @@ def _make_video(comfy: ComfyServer) -> None:
     outcome = comfy.run(
         {
             "1": {"class_type": "LoadImage", "inputs": {"image": "example.png"}},
-            "2": {"class_type": "RepeatImageBatch", "inputs": {"image": ["1", 0], "amount": 3}},
+            "2": {"class_type": "RepeatImageBatch", "inputs": {"image": ["1", 0], "amount": 25}},
             "3": {"class_type": "CreateVideo", "inputs": {"images": ["2", 0], "fps": 8.0}},
             "4": {"class_type": "SaveVideo", "inputs": {"video": ["3", 0], "filename_prefix": "made", "format": "auto", "codec": "auto"}},
         }
@@ -186,8 +189,9 @@ def _paint(comfy: ComfyServer, name: str) -> Tensor:
         if stand_in or node["class_type"] == "VAEDecode":
             node.update(class_type="LoadImage", inputs={"image": stand_in or "example.png"})
     if prompt[last]["class_type"] == "SaveVideo":
-        prompt[last] = {"class_type": "SaveImage", "inputs": {"images": ["5", 0], "filename_prefix": "frame"}}
-    return comfy.image(comfy.run(prompt).images[last][0])
+        prompt["frames"] = {"class_type": "GetVideoComponents", "inputs": {"video": prompt[last]["inputs"]["video"]}}
+        prompt[last] = {"class_type": "SaveImage", "inputs": {"images": ["frames", 0], "filename_prefix": "frame"}}
+    return comfy.image(comfy.run(prompt).images[last][-1])
 
 
 def _drift(comfy: ComfyServer, content: Tensor) -> Image.Image:

@@ -1,7 +1,7 @@
 """Long runs and timings of the nodes in a real ComfyUI: python -m comfy.soak, in tests/.
 
-Prints the server's memory over 200 prompts of changing sizes, the pack's import time, and the time of the quick start
-beside the library's own, in the same torch.
+Prints the server's memory over 200 prompts of changing sizes, the pack's import time, the time of the quick start beside the
+library's own, in the same torch, and the frames per second of AdaIN Video.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import torch
+from test_video import make
 
 from .server import REPOSITORY, ComfyServer, Prompt, example, find_comfyui, python_of, running
 
@@ -47,6 +48,7 @@ def main() -> None:
                 without = _median(comfy, size, _blended)
                 _report(f"{size}: POST to picture {with_nodes:.3f} s, with Image Blend in place of the nodes {without:.3f} s")
             _soak(comfy)
+            _video(comfy, 300)
         (base / "adain_style_transfer").symlink_to(REPOSITORY, target_is_directory=True)
         comfyui = find_comfyui()
         assert comfyui is not None
@@ -81,6 +83,18 @@ def _median(comfy: ComfyServer, size: int, prompt_of) -> float:
         times.append(time.perf_counter() - start)
         assert not outcome.error
     return statistics.median(times[2:])
+
+
+def _video(comfy: ComfyServer, count: int) -> None:
+    """A clip of 640 x 360 with AdaIN Stability, from Load Video to Save Video, twice: the first run warms up."""
+    make(comfy.base / "input" / "example.mp4", count, size=(640, 360))
+    prompt = example("style_over_time")
+    for strength in (0.9, 1.0):
+        prompt["7"]["inputs"]["strength"] = strength
+        start = time.perf_counter()
+        assert not comfy.run(prompt).error
+        seconds = time.perf_counter() - start
+        _report(f"{count} frames of 640 x 360: {count / seconds:.1f} frames/s, {comfy.rss():.0f} MB resident")
 
 
 def _soak(comfy: ComfyServer) -> None:

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from adain_style_transfer import adain, weights
 from adain_style_transfer.adain.sheet import contact_sheet
+from adain_style_transfer.adain.temporal import Stability, Task, paint_frames
 from comfy.server import EXAMPLES, example, find_comfyui, python_of
 from torchvision.transforms.v2.functional import gaussian_blur
 
@@ -73,25 +74,53 @@ def test_sky_and_ground(comfy, model, load):
     assert_same(result(comfy, example("sky_and_ground"), "10"), adain.stylize(model, load("example.png"), regions))
 
 
-def test_video_frames(comfy, model):
-    shift = {
+@pytest.fixture
+def clip(comfy):
+    """input/example.mp4: `photo.png` for three seconds."""
+    prompt = {
         "1": {"class_type": "LoadImage", "inputs": {"image": "photo.png"}},
-        "2": {"class_type": "RepeatImageBatch", "inputs": {"image": ["1", 0], "amount": 3}},
+        "2": {"class_type": "RepeatImageBatch", "inputs": {"image": ["1", 0], "amount": 25}},
         "3": {"class_type": "CreateVideo", "inputs": {"images": ["2", 0], "fps": 8.0}},
         "4": {"class_type": "SaveVideo", "inputs": {"video": ["3", 0], "filename_prefix": "made", "format": "auto", "codec": "auto"}},
     }
-    saved = comfy.run(shift).images["4"][0]
+    saved = comfy.run(prompt).images["4"][0]
     shutil.copy(comfy.base / "output" / saved["subfolder"] / saved["filename"], comfy.base / "input" / "example.mp4")
-    prompt = example("video_frames")
-    assert comfy.run(prompt).images["7"]
-    for node in ("6", "7"):
-        del prompt[node]
-    for node, frames in (("8", ["2", 0]), ("9", ["5", 0])):
-        prompt[node] = {"class_type": "SaveImage", "inputs": {"images": frames, "filename_prefix": "frames"}}
+
+
+def with_frames(prompt, **shown):
+    """`prompt`, whose nodes `shown` are saved as pictures, by name, in place of the video."""
+    kept = {key: node for key, node in prompt.items() if node["class_type"] != "SaveVideo"}
+    return kept | {key: {"class_type": "SaveImage", "inputs": {"images": link, "filename_prefix": "frames"}} for key, link in shown.items()}
+
+
+def frames_of(comfy, prompt, *names):
     outcome = comfy.run(prompt)
-    before, after = (torch.cat([comfy.image(saved) for saved in outcome.images[node]]) for node in ("8", "9"))
-    assert len(before) == len(after) == 3
-    assert_same(after, adain.stylize(model, before, preset(model, "fishing-boats")))
+    assert not outcome.error
+    return (torch.cat([comfy.image(saved) for saved in outcome.images[name]]) for name in names)
+
+
+def test_video_frames(comfy, model, clip):
+    assert comfy.run(example("video_frames")).images["9"]
+    prompt = with_frames(example("video_frames"), before=["2", 0], after=["5", 0])
+    before, after = frames_of(comfy, prompt, "before", "after")
+    tasks = [Task(before[i : i + 1], i, [adain.Region(preset(model, "fishing-boats"))]) for i in range(len(before))]
+    assert len(before) == len(after) == 25
+    assert_same(after, torch.cat(list(paint_frames(model, tasks, Stability()))))
+
+
+def test_style_over_time(comfy, model, clip):
+    """From the photograph to the first style in a second, and on to the second one in another."""
+    assert comfy.run(example("style_over_time")).images["8"]
+    prompt = with_frames(example("style_over_time"), before=["11", 0], after=["12", 0])
+    prompt["11"] = {"class_type": "GetVideoComponents", "inputs": {"video": ["1", 0]}}
+    prompt["12"] = {"class_type": "GetVideoComponents", "inputs": {"video": ["7", 0]}}
+    before, after = frames_of(comfy, prompt, "before", "after")
+    assert len(before) == len(after) == 25
+    for settled, name in ((10, "great-wave"), (24, "the-scream")):  # some of the frames before is held
+        expected = adain.stylize(model, before[settled : settled + 1], preset(model, name))
+        distance = {k: (after[k : k + 1] - expected).square().mean().sqrt() for k in (0, 10, 24)}
+        assert min(distance, key=distance.__getitem__) == settled
+        assert distance[settled] < 0.1 < distance[0]
 
 
 def test_style_grid(comfy, model, load):
@@ -120,7 +149,7 @@ def test_after_diffusion(comfy, model, load, name, last):
 
 
 def test_every_example_is_tested_here():
-    tested = {"quick_start", "one_node", "two_styles_blended", "sky_and_ground", "video_frames", "style_grid"}
+    tested = {"quick_start", "one_node", "two_styles_blended", "sky_and_ground", "video_frames", "style_over_time", "style_grid"}
     in_diffusion = {"guided_text_to_image", "paint_diffuse_paint", "video_without_drift"}  # see test_diffusion.py
     assert set(NAMES) == tested | {"after_diffusion", "color_match_after_diffusion"} | in_diffusion
 

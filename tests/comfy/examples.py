@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import json
-import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -138,7 +137,7 @@ def main(names: list[str]) -> None:
         coffee = adain.read_picture(_SAMPLES / "coffee.jpg").rgb
         for name, picture, preset in (("painting.png", coffee, "great-wave"), ("painted.png", content, "starry-night")):
             comfy.put_image(name, adain.stylize(model, picture, weights.load_preset(model, preset)))
-        _make_video(comfy)
+        comfy.make_clip("example.png")
         checkpoint = comfy.base / "models" / "checkpoints" / example("guided_text_to_image")["1"]["inputs"]["ckpt_name"]
         checkpoint.parent.mkdir()
         checkpoint.touch()  # else the page covers the graph with a notice that it is missing
@@ -163,19 +162,6 @@ def main(names: list[str]) -> None:
                 page.evaluate("kind => { app.graph.clear(); const n = LiteGraph.createNode(kind); n.pos = [0, 0]; app.graph.add(n) }", kind)
                 page.wait_for_timeout(300)
                 _shoot(page, page.evaluate(_BOUNDS), _PICTURES / f"{kind}.jpg", 600)
-
-
-def _make_video(comfy: ComfyServer) -> None:
-    outcome = comfy.run(
-        {
-            "1": {"class_type": "LoadImage", "inputs": {"image": "example.png"}},
-            "2": {"class_type": "RepeatImageBatch", "inputs": {"image": ["1", 0], "amount": 25}},
-            "3": {"class_type": "CreateVideo", "inputs": {"images": ["2", 0], "fps": 8.0}},
-            "4": {"class_type": "SaveVideo", "inputs": {"video": ["3", 0], "filename_prefix": "made", "format": "auto", "codec": "auto"}},
-        }
-    )
-    saved = outcome.images["4"][0]
-    shutil.copy(comfy.base / "output" / saved["subfolder"] / saved["filename"], comfy.base / "input" / "example.mp4")
 
 
 def _paint(comfy: ComfyServer, name: str) -> Tensor:

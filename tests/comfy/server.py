@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import socket
 import subprocess
 import time
@@ -108,6 +109,21 @@ class ComfyServer:
         values = image[0].mul(255).round().byte().permute(1, 2, 0).numpy()
         Image.fromarray(values).save(self.base / "input" / name)
         return name
+
+    def make_clip(self, image: str) -> None:
+        """Write input/example.mp4, that the examples read: 25 frames of `image` of the input folder, 8 a second."""
+        saved = self.run(
+            {
+                "1": {"class_type": "LoadImage", "inputs": {"image": image}},
+                "2": {"class_type": "RepeatImageBatch", "inputs": {"image": ["1", 0], "amount": 25}},
+                "3": {"class_type": "CreateVideo", "inputs": {"images": ["2", 0], "fps": 8.0}},
+                "4": {
+                    "class_type": "SaveVideo",
+                    "inputs": {"video": ["3", 0], "filename_prefix": "made", "format": "auto", "codec": "auto"},
+                },
+            }
+        ).images["4"][0]
+        shutil.copy(self.base / "output" / saved["subfolder"] / saved["filename"], self.base / "input" / "example.mp4")
 
     def image(self, saved: Mapping[str, str]) -> Tensor:
         """A picture that a node saved, [1, C, H, W] in 0..1."""

@@ -76,15 +76,7 @@ def test_sky_and_ground(comfy, model, load):
 
 @pytest.fixture
 def clip(comfy):
-    """input/example.mp4: `photo.png` for three seconds."""
-    prompt = {
-        "1": {"class_type": "LoadImage", "inputs": {"image": "photo.png"}},
-        "2": {"class_type": "RepeatImageBatch", "inputs": {"image": ["1", 0], "amount": 25}},
-        "3": {"class_type": "CreateVideo", "inputs": {"images": ["2", 0], "fps": 8.0}},
-        "4": {"class_type": "SaveVideo", "inputs": {"video": ["3", 0], "filename_prefix": "made", "format": "auto", "codec": "auto"}},
-    }
-    saved = comfy.run(prompt).images["4"][0]
-    shutil.copy(comfy.base / "output" / saved["subfolder"] / saved["filename"], comfy.base / "input" / "example.mp4")
+    comfy.make_clip("photo.png")
 
 
 def with_frames(prompt, **shown):

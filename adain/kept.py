@@ -1,4 +1,4 @@
-"""The feature maps of a whole picture, kept from the pass that measures its tiles for the pass that paints them."""
+"""The feature maps of a picture or of a part of it, kept from when they are made until it is painted."""
 
 from __future__ import annotations
 
@@ -12,30 +12,38 @@ from .model import StyleTransferModel
 from .passes import Interior
 
 KEPT_BYTES = 2**31
-"""Largest feature maps that are kept, 77 megapixels of `lite` in bfloat16: as much again as picture and result take. Beyond it tiles are
-encoded twice."""
+"""Largest feature maps of a whole picture that are kept, 77 megapixels of `lite` in bfloat16: as much again as picture and result take.
+Beyond it they are made twice."""
 
 
-def feature_maps(model: StyleTransferModel, size: torch.Size) -> list[Tensor] | None:
-    """Maps to be filled for a picture of `size` (height, width); None if they are too large, or not on a CPU.
+def keeps(model: StyleTransferModel, size: torch.Size) -> bool:
+    """Whether the maps of a whole picture of `size` (height, width) are to be kept from the pass that measures to the one that paints.
 
-    Elsewhere pictures are painted in tiles because memory is short.
+    Only on a CPU: elsewhere pictures are painted in tiles because memory is short.
     """
-    if model.device.type != "cpu":
-        return None
-    small = model.encode(torch.zeros(1, 3, 2 * model.stride, 2 * model.stride))
-    height, width = model.padded(size)
-    shapes = [(1, f.shape[1], height // s, width // s) for f, s in zip(small, model.level_strides, strict=True)]
-    if sum(map(math.prod, shapes)) * model.dtype.itemsize > KEPT_BYTES:
-        return None
-    return [torch.empty(shape, dtype=model.dtype, memory_format=torch.channels_last) for shape in shapes]
+    return model.device.type == "cpu" and sum(map(math.prod, _shapes(model, size))) * model.dtype.itemsize <= KEPT_BYTES
+
+
+def feature_maps(model: StyleTransferModel, size: torch.Size) -> list[Tensor]:
+    """Maps to be filled for a picture of `size` (height, width)."""
+    return [torch.empty(shape, dtype=model.dtype, device=model.device, memory_format=torch.channels_last) for shape in _shapes(model, size)]
 
 
 def part(model: StyleTransferModel, maps: Sequence[Tensor], area: Interior, size: torch.Size) -> list[Tensor]:
     """The views of `maps`, of a picture of `size`, that show `area`; at the picture's end with the padding."""
+    return [cells(m, area, size, stride) for m, stride in zip(maps, model.level_strides, strict=True)]
 
-    def cells(pixels: slice, length: int, stride: int) -> slice:
-        return slice(pixels.start // stride, None if pixels.stop == length else pixels.stop // stride)
 
-    (rows, columns), (height, width) = area, size
-    return [m[:, :, cells(rows, height, s), cells(columns, width, s)] for m, s in zip(maps, model.level_strides, strict=True)]
+def cells(feature_map: Tensor, area: Interior, size: torch.Size, stride: int) -> Tensor:
+    """`part` of one map, which has a cell for every `stride` pixels."""
+    rows, columns = (
+        slice(pixels.start // stride, None if pixels.stop == length else pixels.stop // stride)
+        for pixels, length in zip(area, size, strict=True)
+    )
+    return feature_map[:, :, rows, columns]
+
+
+def _shapes(model: StyleTransferModel, size: torch.Size) -> list[tuple[int, int, int, int]]:
+    small = model.encode(torch.zeros(1, 3, 2 * model.stride, 2 * model.stride, device=model.device))
+    height, width = model.padded(size)
+    return [(1, f.shape[1], height // s, width // s) for f, s in zip(small, model.level_strides, strict=True)]

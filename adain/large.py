@@ -24,7 +24,8 @@ from .model import StyleTransferModel
 from .moments import Moments
 from .passes import Content
 from .style import Style
-from .tiling import choose_side, match_tiles, measure_tiles, paint_tiles, plan
+from .tiles import blocks, choose_side, plan
+from .tiling import match_tiles, measure_tiles, paint_tiles
 
 LARGE_PIXELS = 100_000_000
 """From this size on a picture is painted from file to file; in memory it would take 1.2 GB as floats, twice that with the result."""
@@ -100,11 +101,13 @@ def _paint(model: StyleTransferModel, images: Tensor, mask: Tensor | None, folde
 
     match = request.color == "match"
     canvas = _mapped(folder / "canvas.raw", size, 3, torch.float16 if match else torch.uint8)
-    painted = int(_text(folder / "painted") or 0)
-    advance(painted)
-    for i in range(painted, len(tiles)):
-        paint_tiles(model, images, canvas, content, targets, mask, request.strength, request.color, tiles[i : i + 1], advance)
-        with replacing(folder / "painted") as temporary:
+    done = int(_text(folder / "blocks") or 0)
+    for i, block in enumerate(blocks(tiles)):
+        if i < done:
+            advance(len(block))
+            continue
+        paint_tiles(model, images, canvas, content, targets, mask, request.strength, request.color, block, advance)
+        with replacing(folder / "blocks") as temporary:
             temporary.write_text(str(i + 1))
     if not match:
         return folder / "canvas.raw"

@@ -12,13 +12,15 @@ from torch import Tensor, nn
 
 from .affine import Affine, RegionalAffine
 from .errors import ImageError
+from .heap import keep_freed_pages
 from .images import at_short_side, check_image, check_mask, resize
 from .moments import Moments, Statistics, channel_moments, color_moments
 from .style import Style
 
 
 class StyleTransferModel(nn.Module):
-    """Base of every architecture. Subclasses define the class attributes and `encode`, `decode` and maybe `modulate`."""
+    """Base of every architecture. Subclasses define the class attributes and `encode`, `finish` and maybe `prepare` and
+    `modulate`."""
 
     architecture: ClassVar[str]
     """Name in the registry and in file metadata."""
@@ -30,6 +32,8 @@ class StyleTransferModel(nn.Module):
     """Pixels around an area, a multiple of `stride`, that its features depend on."""
     halo: ClassVar[int]
     """Pixels around an area, a multiple of `stride`, that its painted pixels depend on, through encoder and decoder."""
+    prepare_halo: ClassVar[int] = 0
+    """Pixels around an area, a multiple of `stride`, that `prepare` looks at."""
     values_per_pixel: ClassVar[int]
     """Numbers alive at once for each pixel painted: what the largest layers hold, with room for the convolutions' workspace."""
     color: ClassVar[bool] = False
@@ -43,13 +47,33 @@ class StyleTransferModel(nn.Module):
     name: str = ""
     """Where the weights came from, for messages."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        keep_freed_pages()
+
     def encode(self, image: Tensor) -> list[Tensor]:
         """Feature maps, of `dtype`, at every level of `image` [B, 3, H, W] of any precision, H and W multiples of `stride`."""
         raise NotImplementedError
 
+    def prepare(self, coarsest: Tensor, modulations: Sequence[RegionalAffine]) -> Tensor:
+        """The beginning of the decoder, from the stylised `coarsest` feature map to one of the same height and width.
+
+        Layers there look far in pixels and cost little memory, those after it the other way round: apart, tiles see around
+        themselves only as far as each needs. None by default.
+        """
+        return coarsest
+
+    def finish(self, image: Tensor, features: Sequence[Tensor], modulations: Sequence[RegionalAffine]) -> Tensor:
+        """The rest of the decoder: a picture [B, 3, H, W] (not clamped) from stylised `features`, the last one prepared.
+
+        `image` is what was encoded.
+        """
+        raise NotImplementedError
+
     def decode(self, image: Tensor, features: Sequence[Tensor], modulations: Sequence[RegionalAffine]) -> Tensor:
         """A picture [B, 3, H, W] (not clamped) from stylised `features`; `image` is what was encoded."""
-        raise NotImplementedError
+        *finer, coarsest = features
+        return self.finish(image, [*finer, self.prepare(coarsest, modulations)], modulations)
 
     def modulate(self, target: Sequence[Statistics]) -> list[Affine]:
         """Affine maps for the decoder's own layers, linear in the target statistics of all levels. None by default."""
@@ -59,6 +83,11 @@ class StyleTransferModel(nn.Module):
     def decoder_halo(self) -> int:
         """Pixels around an area that its painted pixels depend on through the decoder alone."""
         return self.halo - self.encoder_halo
+
+    @property
+    def finish_halo(self) -> int:
+        """Pixels around an area that its painted pixels depend on through `finish` alone."""
+        return self.decoder_halo - self.prepare_halo
 
     @property
     def device(self) -> torch.device:

@@ -80,8 +80,6 @@ class Encoded(NamedTuple):
 
     size: torch.Size
     """Height and width of the image."""
-    colors: list[list[tuple[Statistics, Statistics]]]
-    """`_pairs` of level 0, if the model has it."""
     padded: Tensor
     """The recoloured image, grown to a multiple of the stride."""
     features: Sequence[Tensor]
@@ -97,18 +95,16 @@ def encode(
     features: Sequence[Tensor] | None = None,
 ) -> Encoded:
     """Recolour `images` by level 0 of `colors`, if the model has it, and encode them, unless their `features` are known."""
-    pairs = []
     if model.color:
         with torch.autocast(images.device.type, enabled=False):
-            pairs = [_pairs(colors, targets, 0, strength, correction=0)]
-            maps = [affine(own, aim) for own, aim in pairs[0]]
+            maps = [affine(own, aim) for own, aim in _pairs(model, colors, targets, 0, strength)]
             recolor = RegionalAffine(maps, None if weights is None else RegionWeights(_share(weights)))
             # Far outside the gamut the network has seen nothing; half a range is enough for its residual to correct.
             images = recolor(images).clamp_(-0.5, 1.5)
     padded = model.pad(images)
     if features is None:
         features = model.encode(padded.contiguous(memory_format=torch.channels_last))
-    return Encoded(images.shape[-2:], pairs, padded, features)
+    return Encoded(images.shape[-2:], padded, features)
 
 
 def measure_features(
@@ -139,37 +135,67 @@ def paint(
     weights: Tensor | None = None,
     strength: float | Tensor = 1.0,
     features: Sequence[Tensor] | None = None,
+    prepared: bool = False,
 ) -> Tensor:
     """Second pass: the picture, not clamped, of `images` [B, 3, H, W] whose moments are said to be `content`.
 
     They may be those of more than is seen here: of the whole image for a tile, of the frames around for a frame. `features` are those
-    of `images`, padded, if they were kept from the first pass. Other arguments as for `render`.
+    of `images`, padded, if they were kept from the first pass; the last of them may be what `prepare` made of it. Other arguments as
+    for `render`.
     """
-    return _decode(model, encode(model, images, content, targets, weights, strength, features), content, targets, weights, strength)
+    encoded = encode(model, images, content, targets, weights, strength, features)
+    return _decode(model, encoded, content, targets, weights, strength, prepared)
+
+
+def prepare(
+    model: StyleTransferModel,
+    coarsest: Tensor,
+    content: Content,
+    targets: Targets,
+    weights: Tensor | None = None,
+    strength: float | Tensor = 1.0,
+) -> Tensor:
+    """The first half of decoding, `StyleTransferModel.prepare`, from the `coarsest` features of images of moments `content`."""
+    maps, modulations = _maps(model, content, targets, weights, strength)
+    return model.prepare(maps[-1](coarsest), modulations)
 
 
 def _decode(
-    model: StyleTransferModel, encoded: Encoded, content: Content, targets: Targets, weights: Tensor | None, strength: float | Tensor
+    model: StyleTransferModel,
+    encoded: Encoded,
+    content: Content,
+    targets: Targets,
+    weights: Tensor | None,
+    strength: float | Tensor,
+    prepared: bool = False,
 ) -> Tensor:
-    regions = None if weights is None else RegionWeights(model.pad(_share(weights)))
-    first = len(encoded.colors)
-    levels = [_pairs(content, targets, first + i, strength, model.correction) for i in range(len(encoded.features))]
-    styled = [
-        RegionalAffine([affine(own, aim) for own, aim in pairs], regions)(feature)
-        for pairs, feature in zip(levels, encoded.features, strict=True)
-    ]
-    per_region = [model.modulate([aim for _, aim in pairs]) for pairs in zip(*encoded.colors, *levels, strict=True)]
-    modulations = [RegionalAffine(maps, regions) for maps in zip(*per_region, strict=True)]
+    maps, modulations = _maps(model, content, targets, weights, strength)
+    *finer, coarsest = encoded.features
+    styled = [to_style(feature) for to_style, feature in zip(maps[:-1], finer, strict=True)]
+    styled.append(coarsest if prepared else model.prepare(maps[-1](coarsest), modulations))
     height, width = encoded.size
-    return model.decode(encoded.padded, styled, modulations)[:, :, :height, :width]
+    return model.finish(encoded.padded, styled, modulations)[:, :, :height, :width]
+
+
+def _maps(
+    model: StyleTransferModel, content: Content, targets: Targets, weights: Tensor | None, strength: float | Tensor
+) -> tuple[list[RegionalAffine], list[RegionalAffine]]:
+    """The maps of the feature levels, and those of the decoder's own layers."""
+    regions = None if weights is None else RegionWeights(model.pad(_share(weights)))
+    levels = [_pairs(model, content, targets, level, strength) for level in range(len(targets[0]))]
+    maps = [RegionalAffine([affine(own, aim) for own, aim in pairs], regions) for pairs in levels[int(model.color) :]]
+    per_region = [model.modulate([aim for _, aim in pairs]) for pairs in zip(*levels, strict=True)]
+    return maps, [RegionalAffine(region_maps, regions) for region_maps in zip(*per_region, strict=True)]
 
 
 def _pairs(
-    content: Content, targets: Targets, level: int, strength: float | Tensor, correction: int
+    model: StyleTransferModel, content: Content, targets: Targets, level: int, strength: float | Tensor
 ) -> list[tuple[Statistics, Statistics]]:
     """The content's statistics and those to reach at a level, for each region."""
-    own = [region[level].statistics(correction) for region in content]
-    return [(o, blend([o, target[level]], [1 - strength, strength])) for o, target in zip(own, targets, strict=True)]
+    correction = 0 if model.color and not level else model.correction
+    with torch.autocast(model.device.type, enabled=False):
+        own = [region[level].statistics(correction) for region in content]
+        return [(o, blend([o, target[level]], [1 - strength, strength])) for o, target in zip(own, targets, strict=True)]
 
 
 def _masks(weights: Tensor | None) -> list[Tensor | None]:

@@ -7,84 +7,24 @@ the picture, and only there, borders are reflected. Tiles begin at multiples of 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from .affine import affine
 from .color import ColorMode, apply_color_mode, lay_over
-from .kept import part
+from .kept import cells, feature_maps, part
 from .model import StyleTransferModel
 from .moments import Moments, color_moments, merge
-from .passes import Content, Targets, encode, measure_colors, measure_features, paint
+from .passes import Content, Encoded, Targets, encode, measure_colors, measure_features, paint, prepare
+from .tiles import CPU_TILE, Tile, hull, plan
 
 Advance = Callable[[int], None]
 """Called after each tile, with 1 for one that was measured or painted and 0 in the quick passes over colours; raise from it to stop."""
 
-SMALLEST_TILE = 128
-"""Side of the smallest tiles that are tried; below it hardly anything but the halo is computed."""
-
-CPU_TILE = 768
-"""On a CPU, tiles bound the memory, stay nearer to the cache, and keep the buffers of `lite` below the 32 MB from which glibc asks the
-system for fresh pages each time: docs/performance.md."""
-
-CPU_WHOLE = 1024**2
-"""Up to as many pixels are painted in one piece there: cut into four, 1024 x 1024 pays more for the halos than it gains."""
-
-
-class Tile(NamedTuple):
-    """An area of a picture."""
-
-    rows: slice
-    columns: slice
-
-    def grown(self, halo: int, size: torch.Size) -> Tile:
-        """With `halo` pixels more at each side, as far as a picture of `size` (height, width) reaches."""
-        return Tile(*(slice(max(0, s.start - halo), min(n, s.stop + halo)) for s, n in zip(self, size, strict=True)))
-
-    def within(self, outer: Tile) -> Tile:
-        """Where it lies in `outer`."""
-        return Tile(*(slice(s.start - o.start, s.stop - o.start) for s, o in zip(self, outer, strict=True)))
-
-    def of(self, x: Tensor) -> Tensor:
-        """This area of `x` [..., H, W]."""
-        return x[..., self.rows, self.columns]
-
-
-def plan(size: torch.Size, side: int, stride: int) -> list[Tile]:
-    """Tiles of at most about `side` pixels that cover a picture of `size` (height, width), row by row, as even as can be."""
-    rows, columns = (_spans(n, side, stride) for n in size)
-    return [Tile(r, c) for r in rows for c in columns]
-
-
-def _spans(length: int, side: int, stride: int) -> list[slice]:
-    count = math.ceil(length / max(side, stride))
-    step = math.ceil(length / count / stride) * stride
-    return [slice(start, min(start + step, length)) for start in range(0, length, step)]
-
-
-def choose_side(model: StyleTransferModel, size: torch.Size, memory: int | None = None) -> int:
-    """The side of the tiles in which a picture of `size` (height, width) is best painted; one that covers it for in one piece.
-
-    `memory` is what the device has free, in bytes (default: what torch says).
-    """
-    if model.device.type == "cpu":
-        return CPU_TILE if math.prod(size) > CPU_WHOLE else max(size)
-    per_pixel = model.values_per_pixel * model.dtype.itemsize
-    memory = _free_memory(model.device) if memory is None else memory
-    if math.prod(size) * per_pixel <= memory:
-        return max(size)
-    return max(SMALLEST_TILE, math.isqrt(memory // per_pixel) - 2 * model.halo)
-
-
-def _free_memory(device: torch.device) -> int:
-    if device.type != "cuda":
-        return 2**30  # what any accelerator has; torch has no question for it that all of them answer
-    free, _ = torch.cuda.mem_get_info(device)
-    return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+PREPARE_TILE = 2 * CPU_TILE
+"""`StyleTransferModel.prepare` works on buffers a quarter as large."""
 
 
 @torch.inference_mode()
@@ -100,9 +40,8 @@ def measure_tiles(
 ) -> Content:
     """First pass: what `measure` gives for the whole of `images` [B, 3, H, W], floats or 8-bit values, merged in float64.
 
-    The features are left in `kept`, if given, see `feature_maps`.
+    The features are left in `kept`, if given, of `feature_maps`.
     """
-    size = images.shape[-2:]
     union = _Union()
     for tile in tiles if model.color else ():
         seen, seen_weights = _load(model, images, weights, tile)
@@ -111,18 +50,34 @@ def measure_tiles(
     colors = union.of(model, images) if model.color else [[] for _ in targets]
     union = _Union()
     for tile in tiles:
-        outer = tile.grown(model.encoder_halo, size)
-        inner = tile.within(outer)
-        seen, seen_weights = _load(model, images, weights, outer)
-        encoded = encode(model, seen, colors, targets, seen_weights, strength)
+        encoded, inner, seen_weights = _encode_tile(model, images, colors, targets, weights, strength, tile, kept)
         measured = measure_features(model, encoded, colors, seen_weights, interior=inner)
         union.add([region[len(color) :] for region, color in zip(measured, colors, strict=True)])
-        if kept is not None:
-            for whole, own in zip(part(model, kept, tile, size), part(model, encoded.features, inner, seen.shape[-2:]), strict=True):
-                whole.copy_(own)
         advance(1)
     features = union.of(model, images)
     return [[*color, *region] for color, region in zip(colors, features, strict=True)]
+
+
+def _encode_tile(
+    model: StyleTransferModel,
+    images: Tensor,
+    colors: Content,
+    targets: Targets,
+    weights: Tensor | None,
+    strength: float,
+    tile: Tile,
+    kept: list[Tensor] | None,
+) -> tuple[Encoded, Tile, Tensor | None]:
+    """A tile with its surroundings encoded, where it lies in that, and the weights there; its features are left in `kept`."""
+    outer = tile.grown(model.encoder_halo, images.shape[-2:])
+    inner = tile.within(outer)
+    seen, seen_weights = _load(model, images, weights, outer)
+    encoded = encode(model, seen, colors, targets, seen_weights, strength)
+    if kept is not None:
+        own = part(model, encoded.features, inner, seen.shape[-2:])
+        for whole, feature in zip(part(model, kept, tile, images.shape[-2:]), own, strict=True):
+            whole.copy_(feature)
+    return encoded, inner, seen_weights
 
 
 @torch.inference_mode()
@@ -141,24 +96,67 @@ def paint_tiles(
 ) -> None:
     """Second pass: the `tiles` of `out` [B, 3, H, W], floats or 8-bit values, painted with the moments `content`.
 
-    `kept` are the features that `measure_tiles` left; without them they are made again. With `color` "match" the tiles are not
-    finished before `match_tiles`, which looks at all of them.
+    `kept` are the features that `measure_tiles` left. Without them they are made again: on a CPU those of all `tiles` at once, so
+    give those of a block. With `color` "match" the tiles are not finished before `match_tiles`, which looks at all of them.
     """
+    if weights is not None:
+        tiles = _without_unreached(images, out, weights, tiles, advance)
+    if kept is None and tiles and model.device.type == "cpu":
+        area = hull(tiles).grown(model.halo, images.shape[-2:])
+        images, out, weights = area.of(images), area.of(out), None if weights is None else area.of(weights)
+        tiles = [tile.within(area) for tile in tiles]
+        kept = feature_maps(model, area.size)
+        for tile in plan(area.size, CPU_TILE, model.stride):
+            _encode_tile(model, images, content, targets, weights, strength, tile, kept)
+    if kept is not None:
+        kept = [*kept[:-1], _prepared(model, kept, content, targets, weights, strength, images)]
+    size = images.shape[-2:]
     for tile in tiles:
-        outer = tile.grown(model.halo if kept is None else model.decoder_halo, images.shape[-2:])
+        outer = tile.grown(model.halo if kept is None else model.finish_halo, size)
         inner = tile.within(outer)
         seen, seen_weights = _load(model, images, weights, outer)
-        covered = None if seen_weights is None else inner.of(seen_weights).sum(1, keepdim=True)
-        below = inner.of(seen)
-        if covered is not None and not covered.any():
-            _store(out, tile, below)
-        else:
-            features = None if kept is None else part(model, kept, outer, images.shape[-2:])
-            painted = inner.of(paint(model, seen, content, targets, seen_weights, strength, features)).clamp_(0, 1)
-            if color != "match":
-                painted = lay_over(below, apply_color_mode(color, below, painted, covered), covered)
-            _store(out, tile, painted)
+        features = None if kept is None else part(model, kept, outer, size)
+        painted = inner.of(paint(model, seen, content, targets, seen_weights, strength, features, prepared=kept is not None)).clamp_(0, 1)
+        if color != "match":
+            below, covered = inner.of(seen), None if seen_weights is None else inner.of(seen_weights).sum(1, keepdim=True)
+            painted = lay_over(below, apply_color_mode(color, below, painted, covered), covered)
+        _store(out, tile, painted)
         advance(1)
+
+
+def _without_unreached(images: Tensor, out: Tensor, weights: Tensor, tiles: Sequence[Tile], advance: Advance) -> list[Tile]:
+    """The tiles that `weights` reach; the others are painted: they stay as they are."""
+    reached = [tile for tile in tiles if tile.of(weights).any()]
+    for tile in tiles:
+        if tile not in reached:
+            _store(out, tile, _values(tile.of(images)))
+            advance(1)
+    return reached
+
+
+def _prepared(
+    model: StyleTransferModel,
+    kept: list[Tensor],
+    content: Content,
+    targets: Targets,
+    weights: Tensor | None,
+    strength: float,
+    images: Tensor,
+) -> Tensor:
+    """The coarsest of the features `kept` of `images`, prepared for `finish`."""
+    size, dtype = images.shape[-2:], torch.promote_types(images.dtype, torch.float32)
+    whole: Tensor | None = None
+    for tile in plan(size, PREPARE_TILE, model.stride):
+        outer = tile.grown(model.prepare_halo, size)
+        seen_weights = _load_weights(model, weights, outer, dtype)
+        own = prepare(model, cells(kept[-1], outer, size, model.stride), content, targets, seen_weights, strength)
+        own = cells(own, tile.within(outer), outer.size, model.stride)
+        if whole is None:
+            shape = (len(own), own.shape[1], *kept[-1].shape[2:])
+            whole = torch.empty(shape, dtype=own.dtype, memory_format=torch.channels_last)
+        cells(whole, tile, size, model.stride).copy_(own)
+    assert whole is not None
+    return whole
 
 
 @torch.inference_mode()
@@ -192,7 +190,11 @@ def _pair(
 
 def _load(model: StyleTransferModel, images: Tensor, weights: Tensor | None, tile: Tile) -> tuple[Tensor, Tensor | None]:
     seen = _values(tile.of(images).to(model.device))
-    return seen, None if weights is None else _values(tile.of(weights).to(model.device)).to(seen)
+    return seen, _load_weights(model, weights, tile, seen.dtype)
+
+
+def _load_weights(model: StyleTransferModel, weights: Tensor | None, tile: Tile, dtype: torch.dtype) -> Tensor | None:
+    return None if weights is None else _values(tile.of(weights).to(model.device)).to(dtype)
 
 
 def _values(x: Tensor) -> Tensor:

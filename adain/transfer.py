@@ -11,12 +11,13 @@ from torch import Tensor
 from .color import ColorMode, apply_color_mode, lay_over
 from .errors import ImageError, StyleError
 from .images import check_image, check_mask, resize
-from .kept import feature_maps
+from .kept import feature_maps, keeps
 from .model import StyleTransferModel
 from .moments import Statistics
 from .passes import Targets, measure, paint, render
 from .style import Region, Style
-from .tiling import Advance, Tile, choose_side, match_tiles, measure_tiles, paint_tiles, plan
+from .tiles import Tile, blocks, choose_side, plan
+from .tiling import Advance, match_tiles, measure_tiles, paint_tiles
 
 __all__ = ["PIXELS_PER_CHUNK", "Progress", "measure", "paint", "region_weights", "render", "stylize"]
 
@@ -120,14 +121,15 @@ def _stylize_tiles(
     tiles: Sequence[Tile],
     advance: Advance,
 ) -> None:
-    kept = feature_maps(model, images.shape[-2:])
+    size = images.shape[-2:]
+    kept = feature_maps(model, size) if keeps(model, size) else None
     content = measure_tiles(model, images, targets, weights, strength, tiles, advance, kept)
+    # Not rounded before it is finished.
+    painted = torch.empty_like(out, dtype=torch.promote_types(out.dtype, torch.float32)) if color == "match" else out
+    for block in blocks(tiles) if kept is None else [tiles]:
+        paint_tiles(model, images, painted, content, targets, weights, strength, color, block, advance, kept)
     if color == "match":
-        painted = torch.empty_like(out, dtype=torch.promote_types(out.dtype, torch.float32))  # not rounded before it is finished
-        paint_tiles(model, images, painted, content, targets, weights, strength, color, tiles, advance, kept)
         match_tiles(model, images, painted, out, weights, tiles, advance)
-    else:
-        paint_tiles(model, images, out, content, targets, weights, strength, color, tiles, advance, kept)
 
 
 def region_weights(regions: Sequence[Region], mask: Tensor | None, content: Tensor, *, blank: bool = False) -> Tensor | None:

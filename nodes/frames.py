@@ -17,7 +17,7 @@ from ..adain import ImageError, Region, Style, StyleError, StyleTransferModel, s
 from ..adain.color import ColorMode
 from ..adain.images import check_image, check_mask, resize, to_pil
 from ..adain.moments import Statistics
-from ..adain.tiling import SMALLEST_TILE, choose_side
+from ..adain.tiles import SMALLEST_TILE, choose_side
 from ..adain.transfer import PIXELS_PER_CHUNK, Progress, region_weights
 from .devices import ManagedModel, is_out_of_memory
 

@@ -15,7 +15,8 @@ from adain_style_transfer.adain.architectures import keras, vgg19
 from adain_style_transfer.adain.architectures.keras import Keras
 from adain_style_transfer.adain.architectures.kuko6 import Kuko6
 from adain_style_transfer.adain.architectures.vgg19 import VGG19
-from adain_style_transfer.adain.tiling import SMALLEST_TILE, choose_side, match_tiles, measure_tiles, paint_tiles, plan
+from adain_style_transfer.adain.tiles import SMALLEST_TILE, blocks, choose_side, plan
+from adain_style_transfer.adain.tiling import match_tiles, measure_tiles, paint_tiles
 from adain_style_transfer.adain.transfer import measure, stylize
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -70,19 +71,38 @@ def test_the_halo_is_what_the_network_sees_and_not_a_stride_more(network):
     assert network.encoder_halo % network.stride == network.halo % network.stride == 0
 
 
-def test_the_decoder_sees_no_further_than_its_halo(network):
-    images = picture(16, 256).double()
-    features = network.encode(images)
-    plain = [lambda x: x] * (len(network.decoder.modulated) if hasattr(network.decoder, "modulated") else 0)
-    painted = network.decode(images, features, plain)
+def reach_of(network, run, features, strides, size=256):
+    """How far what `run` makes of `features` depends on cells outside the area that they show, in pixels."""
+    painted = run(features)
+    cell_size = size // painted.shape[-1]
     reach = 0
-    for level, stride in enumerate(network.level_strides):
+    for level, stride in enumerate(strides):
         for cell in range(128 // stride, 144 // stride):
             others = [f.clone() for f in features]
             others[level][..., cell] += 0.3
-            changed = (network.decode(images, others, plain) - painted).abs().amax((0, 1, 2)).nonzero()
-            reach = max(reach, cell * stride - changed.min().item(), changed.max().item() - (cell + 1) * stride + 1)
-    assert network.decoder_halo - 2 * network.stride < reach <= network.decoder_halo
+            changed = (run(others) - painted).abs().amax((0, 1, 2)).nonzero() * cell_size
+            reach = max(reach, cell * stride - changed.min().item(), changed.max().item() + cell_size - (cell + 1) * stride)
+    return reach
+
+
+def test_the_decoder_and_its_halves_see_no_further_than_their_halos(network):
+    images = picture(16, 256).double()
+    features, strides = network.encode(images), network.level_strides
+    plain = [lambda x: x] * (len(network.decoder.modulated) if hasattr(network.decoder, "modulated") else 0)
+    whole = reach_of(network, lambda f: network.decode(images, f, plain), features, strides)
+    assert network.decoder_halo - 2 * network.stride < whole <= network.decoder_halo
+    assert reach_of(network, lambda f: network.prepare(f[0], plain), features[-1:], strides[-1:]) == network.prepare_halo
+    prepared = [*features[:-1], network.prepare(features[-1], plain)]
+    rest = reach_of(network, lambda f: network.finish(images, f, plain), prepared, strides)
+    assert network.finish_halo - 2 * network.stride < rest <= network.finish_halo
+
+
+def test_blocks_are_the_tiles_in_squares():
+    tiles = plan(torch.Size((5 * 64, 7 * 64)), 64, 8)
+    squares = blocks(tiles)
+    assert sorted(tile for block in squares for tile in block) == sorted(tiles)
+    assert [len(block) for block in squares] == [9, 9, 3, 6, 6, 2]
+    assert all(tile.rows.stop <= 192 and tile.columns.stop <= 192 for tile in squares[0])
 
 
 @given(height=st.integers(1, 500), width=st.integers(1, 500), side=st.integers(1, 300), stride=st.sampled_from([1, 2, 8]))

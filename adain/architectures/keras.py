@@ -36,7 +36,7 @@ class Keras(StyleTransferModel):
     def encode(self, image: Tensor) -> list[Tensor]:
         return [self.encoder(image.to(self.dtype))]
 
-    def decode(self, image: Tensor, features: Sequence[Tensor], modulations: Sequence[RegionalAffine]) -> Tensor:
+    def finish(self, image: Tensor, features: Sequence[Tensor], modulations: Sequence[RegionalAffine]) -> Tensor:
         return self.decoder(features[0]).to(image.dtype).sigmoid()
 
 

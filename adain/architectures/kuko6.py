@@ -46,7 +46,7 @@ class Kuko6(StyleTransferModel):
         normalized = (image - _channels(IMAGENET_MEAN, image)) / _channels(IMAGENET_STD, image)
         return [self.encoder(normalized.to(self.dtype))]
 
-    def decode(self, image: Tensor, features: Sequence[Tensor], modulations: Sequence[RegionalAffine]) -> Tensor:
+    def finish(self, image: Tensor, features: Sequence[Tensor], modulations: Sequence[RegionalAffine]) -> Tensor:
         normalized = self.decoder(features[0]).to(image.dtype).tanh()
         return normalized * _channels(IMAGENET_STD, image) + _channels(IMAGENET_MEAN, image)
 

@@ -30,6 +30,7 @@ class Lite(StyleTransferModel):
     level_strides = (2, 4, 8)
     encoder_halo = 24
     halo = 88
+    prepare_halo = 40
     values_per_pixel = 96
 
     def __init__(self, widths: Sequence[int] = DEFAULT_WIDTHS) -> None:
@@ -50,8 +51,11 @@ class Lite(StyleTransferModel):
     def encode(self, image: Tensor) -> list[Tensor]:
         return self.encoder(image)
 
-    def decode(self, image: Tensor, features: Sequence[Tensor], modulations: Sequence[RegionalAffine]) -> Tensor:
-        return self.decoder(features, modulations).to(image.dtype).add_(image)
+    def prepare(self, coarsest: Tensor, modulations: Sequence[RegionalAffine]) -> Tensor:
+        return self.decoder.prepare(coarsest, modulations)
+
+    def finish(self, image: Tensor, features: Sequence[Tensor], modulations: Sequence[RegionalAffine]) -> Tensor:
+        return self.decoder.finish(features, modulations).to(image.dtype).add_(image)
 
     def modulate(self, target: Sequence[Statistics]) -> list[Affine]:
         code = torch.cat([part.flatten(1) for level in target for part in level], 1)
@@ -96,12 +100,16 @@ class Decoder(nn.Module):
         self.modulated = (eighth, eighth, quarter, quarter, quarter, half, half)
         """Channels of each modulated layer, in order."""
 
-    def forward(self, features: Sequence[Tensor], modulations: Sequence[RegionalAffine]) -> Tensor:
-        half, quarter, eighth = features
-        first8, second8, up4, at4, residual4, up2, at2 = modulations
+    def prepare(self, eighth: Tensor, modulations: Sequence[RegionalAffine]) -> Tensor:
+        """The layers at 1/8: half of the decoder's arithmetic, two thirds of how far it looks, a small part of its memory."""
+        first8, second8, up4, *_ = modulations
         x = self.second8(self.first8(eighth, first8), second8)
-        x = leaky(up4(self.up4(x)))
-        x = leaky(at4(self.at4(upsample(x).add_(quarter))))
+        return leaky(up4(self.up4(x)))
+
+    def finish(self, features: Sequence[Tensor], modulations: Sequence[RegionalAffine]) -> Tensor:
+        half, quarter, prepared = features
+        _, _, _, at4, residual4, up2, at2 = modulations
+        x = leaky(at4(self.at4(upsample(prepared).add_(quarter))))
         x = self.residual4(x, residual4)
         x = leaky(up2(self.up2(x)))
         x = leaky(at2(self.at2(upsample(x).add_(half))))

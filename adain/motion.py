@@ -1,7 +1,7 @@
 """Where the pixels of a frame were in the frame before it: the camera's motion, or each pixel's own by optical flow.
 
-A motion is a function of (image, old image), both [1, 3, H, W] in 0..1. It gives a grid [1, H, W, 2] for `grid_sample` with
-`align_corners=False`: where each pixel of `image` was in the old one, in -1..1 from border to border; or None if nothing moved.
+Both take an image and an old image, [1, 3, H, W] in 0..1, and say where each pixel of the first was in the second one, in -1..1 from
+border to border, as `grid_sample` and `affine_grid` with `align_corners=False` take it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _STILL = 0.05
 
 
 def camera_motion(image: Tensor, old: Tensor) -> Tensor | None:
-    """The one affine motion that most of the picture follows: a camera that pans, zooms, turns or shakes.
+    """[3, 3], the one affine motion that most of the picture follows: a camera that pans, zooms, turns or shakes. None: it stands still.
 
     Gauss-Newton from coarse to fine on the luma (Lucas & Kanade 1981; the mean of both gradients as by Malis 2004), together with
     gain and offset of the light. Pixels that do not fit count less (Cauchy weights), so that what moves by itself is
@@ -51,11 +51,11 @@ def camera_motion(image: Tensor, old: Tensor) -> Tensor | None:
     corners = (motion - still)[:2] @ torch.tensor([[-1.0, -1, 1, 1], [-1, 1, -1, 1], [1, 1, 1, 1]]).to(motion)
     if float((corners * torch.tensor([[width / 2], [height / 2]]).to(motion)).abs().max()) < _STILL:
         return None
-    return _moved(motion, _positions(height, width).to(image))
+    return motion
 
 
 def flow_motion() -> Callable[[Tensor, Tensor], Tensor]:
-    """Each pixel's own motion by dense optical flow by OpenCV's DIS (Kroeger et al. 2016). Raises AdaINError if OpenCV is not installed."""
+    """Each pixel's own motion, a grid [1, H, W, 2], by OpenCV's DIS (Kroeger et al. 2016). Raises AdaINError without OpenCV."""
     try:
         import cv2
     except ImportError as error:

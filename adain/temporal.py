@@ -20,12 +20,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .canvas import Camera, Canvas
 from .color import ColorMode, apply_color_mode, lay_over
 from .errors import StyleError
+from .hold import Hold
 from .images import check_image
 from .model import StyleTransferModel
 from .moments import Moments, Statistics, color_moments, merge
-from .motion import camera_motion, flow_motion, inside_of
 from .passes import Content, encode, measure_features, paint, render
 from .style import Region
 from .transfer import check_request, region_weights
@@ -38,10 +39,6 @@ _CUT_RATIO = 3
 
 _TILES = 8
 """Cuts are found on the means of 8 x 8 tiles: the picture's first moments, kept apart by place."""
-
-_SAME = 0.02
-"""RMS difference in colour (0..1) at which the previous picture's share falls to 37 %: above coding noise and small errors of the
-motion, below a contour."""
 
 _JUMP = 0.1
 """A change of strength or of a style's mean colour from one frame to the next that counts as wanted, not to be held back."""
@@ -88,6 +85,8 @@ class Task:
     strength: float = 1.0
     mask: Tensor | None = None
     """[1, 1, h, w] in 0..1; see `stylize`. Where it is 0 everywhere the frame stays as it is."""
+    painted: bool = True
+    """If not, the frame only shows where the camera went, as those long before the first one that a resumed run paints."""
 
 
 @dataclass(frozen=True)
@@ -118,23 +117,31 @@ def paint_frames(
     `measure_shots`, gives the moments to use instead of smoothed ones. Raises ImageError and StyleError as `stylize` does, and
     AdaINError if flow is asked for without OpenCV.
     """
-    hold = _Hold(stability)
+    hold = Hold(stability.hold, stability.flow)
     chunks = _Chunks(chunk)
     stream = _begun(model, tasks, color, look_for_cuts=stability.look_ahead > 0)
+    stream = (work for work in (_laid(stream) if stability.hold else stream) if work.task.painted)
     if shots:
         stream = (replace(work, content=shots.of(work.task.index)) for work in stream)
     elif stability.radius:
         stream = _smoothed((_with_colors(work) for work in stream), stability.radius)
         stream = _smoothed(_with_features(model, stream, chunks), stability.radius, first=1 if model.color else 0)
-    for work, image, painted, covered in chunks.each(stream, lambda group: _painted(model, group, color)):
+    before: Task | None = None
+    for work, image, painted in chunks.each(stream, lambda group: _painted(model, group)):
+        new = work.starts_shot or before is None or _jumps(before, work.task)
+        before = work.task
         with torch.inference_mode():
-            frame = lay_over(image, hold(work, image, painted), covered)
+            frame = work.frame
+            weights = work.weights
+            covered = None if weights is None else weights.sum(1, keepdim=True)
+            seen = work.canvas.seen(hold(work.canvas, image, painted, new=new)).clamp(0, 1)
+            frame = lay_over(frame, apply_color_mode(color, frame, seen, covered), covered)
         yield frame
 
 
 @torch.inference_mode()
-def _painted(model: StyleTransferModel, group: Sequence[_Work], color: ColorMode) -> Iterable[tuple[_Work, Tensor, Tensor, Tensor | None]]:
-    """Each work with its image, that image painted everywhere, and how much of it the styles cover (None: everything)."""
+def _painted(model: StyleTransferModel, group: Sequence[_Work]) -> Iterable[tuple[_Work, Tensor, Tensor]]:
+    """Each work with its image and that image painted everywhere, both on its canvas."""
     images, targets, weights, strength = _batch(group)
     contents = [work.content for work in group if work.content is not None]
     if contents:
@@ -142,10 +149,7 @@ def _painted(model: StyleTransferModel, group: Sequence[_Work], color: ColorMode
         painted = paint(model, images, _stacked(contents), targets, weights, strength, features or None)
     else:
         painted = render(model, images, targets, weights, strength)
-    covered = None if weights is None else weights.sum(1, keepdim=True)
-    painted = apply_color_mode(color, images, painted.clamp(0, 1), covered)
-    rows = [None] * len(group) if covered is None else covered.split(1)
-    return zip(group, images.split(1), painted.split(1), rows, strict=True)
+    return zip(group, images.split(1), painted.clamp_(0, 1).split(1), strict=True)
 
 
 def measure_shots(model: StyleTransferModel, tasks: Callable[[], Iterable[Task]], *, chunk: int = 1) -> Shots:
@@ -167,21 +171,40 @@ class _Work:
     task: Task
     starts_shot: bool
     targets: Sequence[Sequence[Statistics]]
+    canvas: Canvas
+    laid: Tensor | None = None
+    """The frame on its canvas, in the precision of the task; None if that is the frame itself."""
     content: Content | None = None
     features: Sequence[Tensor] | None = None
     """Of the frame in the colours that `content` says, kept so that they need not be made again: 14 values a pixel of `lite`."""
 
     @property
-    def image(self) -> Tensor:
+    def frame(self) -> Tensor:
         """As the network takes it; frames wait as they came, which may be a quarter of that."""
-        image = self.task.image.to(self.model.device)
+        return self._values(self.task.image)
+
+    @property
+    def image(self) -> Tensor:
+        """The frame on its canvas."""
+        return self.frame if self.laid is None else self._values(self.laid)
+
+    def _values(self, image: Tensor) -> Tensor:
+        image = image.to(self.model.device)
         if image.dtype == torch.uint8:
             image = image.float() / 255
         return (image if image.dtype == torch.float64 else image.float()).contiguous()
 
-    def weights(self, image: Tensor) -> Tensor | None:
-        weights = region_weights(self.task.regions, self.task.mask, image, blank=True)
-        return None if weights is None else weights.to(image)
+    @property
+    def weights(self) -> Tensor | None:
+        """The region weights of the frame."""
+        weights = region_weights(self.task.regions, self.task.mask, self.task.image, blank=True)
+        return None if weights is None else weights.to(self.model.device, torch.promote_types(self.task.image.dtype, torch.float32))
+
+    @property
+    def laid_weights(self) -> Tensor | None:
+        """Those of the image."""
+        weights = self.weights
+        return None if weights is None else self.canvas.lay(weights).clamp_(0, 1)
 
 
 def _begun(model: StyleTransferModel, tasks: Iterable[Task], color: str, look_for_cuts: bool) -> Iterator[_Work]:
@@ -192,7 +215,7 @@ def _begun(model: StyleTransferModel, tasks: Iterable[Task], color: str, look_fo
         check_image(image, "frame")
         check_request(model, image, task.regions, task.strength, color)
         styles = [region.style.to(model.device) for region in task.regions]
-        return _Work(model, task, False, [style.levels for style in styles])
+        return _Work(model, task, False, [style.levels for style in styles], Canvas.of(task.image.shape[-2:]))
 
     if not look_for_cuts:
         yield from map(begin, tasks)
@@ -211,12 +234,27 @@ def _begun(model: StyleTransferModel, tasks: Iterable[Task], color: str, look_fo
         yield replace(waiting, starts_shot=change > max(_CUT, _CUT_RATIO * before))
 
 
+@torch.inference_mode()
+def _laid(stream: Iterable[_Work]) -> Iterator[_Work]:
+    """On canvases that stand still while the camera moves."""
+    camera = Camera()
+    for work in stream:
+        image = work.frame
+        canvas = camera(image, work.starts_shot)
+        if canvas.still or not work.task.painted:
+            yield replace(work, canvas=canvas)
+            continue
+        laid = canvas.lay(image).clamp_(0, 1)
+        if work.task.image.dtype == torch.uint8:
+            laid = laid.mul_(255).round_().byte()
+        yield replace(work, canvas=canvas, laid=laid.to(work.task.image))
+
+
 def _with_colors(work: _Work) -> _Work:
     """With the moments of level 0, if the model has it."""
     if not work.model.color:
         return replace(work, content=[[] for _ in work.task.regions])
-    image = work.image
-    weights = work.weights(image)
+    image, weights = work.image, work.laid_weights
     masks = [None] if weights is None else weights.split(1, 1)
     return replace(work, content=[[color_moments(image, mask)] for mask in masks])
 
@@ -331,10 +369,10 @@ class _Chunks:
 
 
 def _groups(stream: Iterable[_Work], size: int) -> Iterator[list[_Work]]:
-    """Up to `size` works that can be painted together: of one strength, and all with masks or all without."""
+    """Up to `size` works that can be painted together: of one strength, all with masks or all without, on canvases of one size."""
     group: list[_Work] = []
     for work in stream:
-        if group and not (work.task.strength == group[0].task.strength and _masked(work) == _masked(group[0])):
+        if group and _kind(work) != _kind(group[0]):
             yield group
             group = []
         group.append(work)
@@ -345,14 +383,15 @@ def _groups(stream: Iterable[_Work], size: int) -> Iterator[list[_Work]]:
         yield group
 
 
-def _masked(work: _Work) -> bool:
-    return work.task.mask is not None or any(region.mask is not None for region in work.task.regions)
+def _kind(work: _Work) -> tuple[float, bool, tuple[int, int]]:
+    masked = work.task.mask is not None or any(region.mask is not None for region in work.task.regions)
+    return work.task.strength, masked, work.canvas.window[2:]
 
 
 def _batch(group: Sequence[_Work]) -> tuple[Tensor, list[list[Statistics]], Tensor | None, float]:
     """Images, targets, region weights and strength of a group, as the passes take them."""
     images = [work.image for work in group]
-    weights = [work.weights(image) for work, image in zip(group, images, strict=True)]
+    weights = [work.laid_weights for work in group]
     given = [w for w in weights if w is not None]
     targets = [
         [Statistics(torch.cat([s.mean for s in level]), torch.cat([s.std for s in level])) for level in zip(*region, strict=True)]
@@ -382,46 +421,9 @@ def _row(moments: Moments, i: int) -> Moments:
     return Moments(moments.mean[i : i + 1], moments.var[i : i + 1], moments.weight[i : i + 1])
 
 
-class _Hold:
-    """Keeps of the previous painted frame what shows the same as this one, where the motion leads there."""
-
-    def __init__(self, stability: Stability) -> None:
-        self._share = stability.hold
-        self._motion = flow_motion() if stability.flow and stability.hold else camera_motion
-        self._before: tuple[Task, Tensor, Tensor] | None = None
-
-    def __call__(self, work: _Work, image: Tensor, painted: Tensor) -> Tensor:
-        """`painted` [1, 3, H, W], with what can be kept from before; `image` is what it was painted from."""
-        if not self._share:
-            return painted
-        if self._before is not None and not work.starts_shot and not _jumps(self._before[0], work.task):
-            _, old_image, old_painted = self._before
-            share: float | Tensor = self._share
-            grid = self._motion(image, old_image)
-            if grid is not None:
-                share = share * inside_of(grid)
-                old_image = F.grid_sample(old_image, grid, "bilinear", "border", align_corners=False)
-                # Bicubic: repeated bilinear sampling would blur what is kept long.
-                old_painted = F.grid_sample(old_painted, grid, "bicubic", "border", align_corners=False).clamp_(0, 1)
-            painted = torch.lerp(painted, old_painted, share * _sameness(image, old_image))
-        self._before = (work.task, image, painted)
-        return painted
-
-
 def _jumps(before: Task, after: Task) -> bool:
     """Whether the style itself changes at once, or is off, so that nothing of the previous frame belongs into this one."""
     if not after.strength or abs(after.strength - before.strength) > _JUMP or len(before.regions) != len(after.regions):
         return True
     pairs = zip(before.regions, after.regions, strict=True)
     return any(float((a.style.levels[0].mean - b.style.levels[0].mean).abs().max()) > _JUMP for a, b in pairs if a.style is not b.style)
-
-
-def _sameness(image: Tensor, other: Tensor) -> Tensor:
-    """[B, 1, H, W], 1 where two pictures show the same, falling to 0 where they differ.
-
-    Means of 4 x 4 blocks are compared, which noise and a tenth of a pixel hardly change.
-    """
-    blocks = F.avg_pool2d(image - other, 4, ceil_mode=True, count_include_pad=False).square().mean(1, keepdim=True)
-    # The largest of the neighbours, so that nothing is kept along the edge of what moves.
-    blocks = F.max_pool2d(blocks, 3, stride=1, padding=1)
-    return F.interpolate(torch.exp(-blocks / _SAME**2), size=image.shape[-2:], mode="bilinear")

@@ -1,0 +1,153 @@
+"""A canvas that stands still in the scene while the camera moves over it, so that strokes do too.
+
+A network answers to where its grid lies: moved by one pixel, a picture is painted with other strokes (`lite`: RMS 8 of 255, 5 for
+half a pixel, nothing for four). So frames are laid onto a canvas by the camera's motion, painted there, and seen through the camera
+again. What is painted can be compared, and held, from frame to frame without being moved.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .motion import camera_motion, inside_of
+from .resample import resample, translated
+
+_GRID = 8
+"""Canvases begin and end at multiples of so many pixels: the stride of every architecture."""
+
+_SCALES = 0.8, 1.25
+"""Of a frame on its canvas. Beyond them strokes would look too large or too small, and a new canvas begins."""
+
+_LARGEST = 1.6
+"""Times the pixels of a frame that a canvas may have before a new one begins: a camera that turns needs room for the corners."""
+
+_TURN = 0.1
+"""Pixels by which the corners move other than the middle, from frame to frame, before a camera counts as one that turns or zooms."""
+
+Window = tuple[int, int, int, int]
+"""Left, top, width and height, in pixels of a canvas or of a frame."""
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """The part of a canvas that shows one frame."""
+
+    frame: torch.Size
+    """Height and width of the frame."""
+    placing: Tensor
+    """[3, 3], float64: from x, y, 1 in the frame to the canvas, in pixels."""
+    number: int = 0
+    """Which canvas of the clip it is."""
+    before: Tensor | None = None
+    """[3, 3]: from this canvas to the one before it, if it is new and there was one."""
+
+    @classmethod
+    def of(cls, frame: torch.Size) -> Canvas:
+        """A new one that lies as the frame does."""
+        return cls(frame, torch.eye(3, dtype=torch.float64))
+
+    @property
+    def still(self) -> bool:
+        """Whether the frame lies on its canvas pixel by pixel, so that nothing is resampled."""
+        return torch.equal(self.placing, torch.eye(3).to(self.placing))
+
+    @property
+    def window(self) -> Window:
+        """The part that holds the frame."""
+        height, width = self.frame
+        if self.still:
+            return 0, 0, width, height
+        corners = self.placing @ torch.tensor([[0.0, width, 0, width], [0, 0, height, height], [1, 1, 1, 1]]).double()
+        low, high = corners.amin(1).tolist(), corners.amax(1).tolist()
+        left, top = (math.floor(n / _GRID) * _GRID for n in low[:2])
+        # One cell of the grid more than the frame is long, wherever it begins: frames of one size have canvases of one size.
+        across, down = (math.ceil((b - a) / _GRID + 1) * _GRID for a, b in zip(low[:2], high[:2], strict=True))
+        return left, top, across, down
+
+    @property
+    def continued(self) -> Canvas:
+        """That of a next frame from the same place."""
+        return replace(self, before=None)
+
+    def moved(self, motion: Tensor) -> Canvas:
+        """That of the next frame, whose pixels were at `motion` [3, 3] in this one (in -1..1, as `camera_motion` gives it)."""
+        height, width = self.frame
+        motion = motion.double().cpu()
+        turn = (motion[:2, :2] - torch.eye(2).to(motion)).abs().sum(1) * torch.tensor([width / 2, height / 2])
+        if turn.amax() < _TURN:
+            motion = torch.eye(3).to(motion).index_copy(1, torch.tensor([2]), motion[:, 2:])
+        units = _units(self._area)
+        placing = self.placing @ units @ motion @ units.inverse()
+        moved = Canvas(self.frame, placing, self.number)
+        scales = torch.linalg.svdvals(placing[:2, :2]).tolist()
+        _, _, across, down = moved.window
+        small = across * down <= _LARGEST * (width + 2 * _GRID) * (height + 2 * _GRID)
+        if _SCALES[0] <= min(scales) and max(scales) <= _SCALES[1] and small:
+            return moved
+        return Canvas(self.frame, Canvas.of(self.frame).placing, self.number + 1, placing)
+
+    def lay(self, image: Tensor) -> Tensor:
+        """`image` [B, C, height, width] of the frame on the canvas; around it, its reflection."""
+        return image if self.still else _moved(image, self._area, self.window, self.placing.inverse())
+
+    def seen(self, painted: Tensor) -> Tensor:
+        """`painted` [B, C, h, w] on the canvas, as the camera sees it."""
+        return painted if self.still else _moved(painted, self.window, self._area, self.placing)
+
+    @property
+    def _area(self) -> Window:
+        height, width = self.frame
+        return 0, 0, width, height
+
+    def brought(self, earlier: Canvas, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        """`pictures` [B, C, h, w] on the canvas of an `earlier` frame, on this one, and [1, 1, H, W], 1 where there is anything."""
+        inside = pictures.new_ones(1, 1, *pictures.shape[-2:])
+        if self.number == earlier.number:
+            (left, top, across, down), (x, y, w, h) = self.window, earlier.window
+            edges = (x - left, left + across - x - w, y - top, top + down - y - h)
+            return (F.pad(pictures, edges), F.pad(inside, edges)) if any(edges) else (pictures, inside)
+        assert self.before is not None  # a new canvas knows the last one
+        grid = _grid(self.before, self.window, earlier.window, pictures)
+        return resample(pictures, grid), inside_of(grid)
+
+
+class Camera:
+    """Follows the camera through a clip: gives each frame its canvas."""
+
+    def __init__(self) -> None:
+        self._before: tuple[Tensor, Canvas] | None = None
+
+    def __call__(self, image: Tensor, starts_shot: bool) -> Canvas:
+        """The canvas of the next frame [1, 3, H, W] in 0..1."""
+        canvas = Canvas.of(image.shape[-2:])
+        if self._before is not None and not starts_shot:
+            old, canvas = self._before
+            motion = camera_motion(image, old)
+            canvas = canvas.continued if motion is None else canvas.moved(motion)
+        self._before = image, canvas
+        return canvas
+
+
+def _moved(image: Tensor, area: Window, window: Window, motion: Tensor) -> Tensor:
+    """The `window` of `image`, which fills `area`, by `motion` [3, 3] from the one to the other in pixels."""
+    if torch.equal(motion[:2, :2], torch.eye(2).to(motion)):
+        x, y = (motion[:2, 2] + torch.tensor(window[:2]) - torch.tensor(area[:2])).tolist()
+        return translated(image, x, y, torch.Size((window[3], window[2])))
+    return resample(image, _grid(motion, window, area, image))
+
+
+def _grid(motion: Tensor, window: Window, area: Window, like: Tensor) -> Tensor:
+    """For `grid_sample`: where the pixels of `window` are in `area`, by `motion` [3, 3] from the one to the other in pixels."""
+    theta = _units(area).inverse() @ motion @ _units(window)
+    return F.affine_grid(theta[None, :2].to(like), [1, 1, window[3], window[2]], align_corners=False)
+
+
+def _units(window: Window) -> Tensor:
+    """[3, 3]: from -1..1 across (left, top, width, height) to pixels."""
+    left, top, width, height = window
+    return torch.tensor([[width / 2, 0, left + width / 2], [0, height / 2, top + height / 2], [0, 0, 1]], dtype=torch.float64)

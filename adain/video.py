@@ -44,8 +44,8 @@ def convert(
 
     `start` and `duration` in seconds choose a part. Until it is whole the file is called NAME.partial.EXT, and stays there if
     `progress(done, total)` (called for each frame read and written; total 0 if unknown) or anything else raises: it can be played,
-    and `resume` goes on where it ends if it was made with the same `settings`, which are stored in it. `warmup` is how
-    many frames `paint` must have seen before one that it gives can be used. Raises VideoError.
+    and `resume` goes on where it ends if it was made with the same `settings`, which are stored in it. `paint` is given all frames
+    and gives those that are to be `painted`: from `warmup` before the first one that is needed. Raises VideoError.
     """
     target = Path(target)
     partial = partial_of(target)
@@ -76,6 +76,8 @@ def convert(
                 if item.index >= done - warmup:
                     shown.append(replace(item, image=item.image[..., :0, :0]))
                     yield item
+                else:
+                    yield replace(item, painted=False)
 
         try:
             for image in paint(wanted()):

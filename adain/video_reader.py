@@ -38,6 +38,8 @@ class Frame:
     """0 if unknown."""
     seconds: float
     """When it is shown, counted from the first frame."""
+    painted: bool = True
+    """If not, it was long ago, in a run that is resumed, and only shows where the camera went."""
 
 
 def frames(source: Source, report: Report = lambda sentence: None) -> Iterator[Frame]:

@@ -56,10 +56,9 @@ def test_frames_do_not_depend_on_how_many_are_painted_at_once(lite64, stability)
 
 
 def test_eight_bit_frames_are_those_divided_by_255(lite, style):
-    eight = [(frame * 255).round().byte() for frame in pan(4)]
-    assert same(
-        painted(lite, tasks(eight, style), Stability(1)), painted(lite, tasks([e.float() / 255 for e in eight], style), Stability(1))
-    )
+    for eight, far in (([(pan(1)[0] * 255).round().byte()] * 4, 0), ([(frame * 255).round().byte() for frame in pan(4)], 0.02)):
+        whole, values = (torch.cat(painted(lite, tasks(f, style), Stability(1))) for f in (eight, [frame.float() / 255 for frame in eight]))
+        assert (whole - values).abs().mean() <= far  # on a canvas that moves they are rounded once more
 
 
 def test_smoothed_moments_are_those_of_the_weighted_union_of_frames(lite, style):
@@ -139,7 +138,8 @@ def test_a_frame_is_settled_after_the_warmup(lite, style):
     stability = Stability(2, 0.6)
     whole = painted(lite, tasks(frames, style), stability)
     start = 50 - stability.warmup
-    late = painted(lite, tasks(frames[start:], style, first=start), stability)
+    early = tasks(frames[:start], style, painted=False)
+    late = painted(lite, early + tasks(frames[start:], style, first=start), stability)
     assert max((a - b).abs().max() for a, b in zip(whole[50:], late[stability.warmup :], strict=True)) < 0.5 / 255
 
 
@@ -218,8 +218,8 @@ def test_moments_are_not_smoothed_across_a_new_style(lite, style):
 def test_the_camera_is_followed(lite, style):
     frames = [scenery(2)[..., 12:108, 3 * i : 3 * i + 160].contiguous() for i in range(8)]
     free = painted(lite, tasks(frames, style), STILL)
-    held = painted(lite, tasks(frames, style), Stability(0, 0.7))
-    assert flicker(held, 3) < 0.4 * flicker(free, 3)
+    for hold in (0.01, 0.7):  # on the canvas strokes stand still, whether anything is held or not
+        assert flicker(painted(lite, tasks(frames, style), Stability(0, hold)), 3) < 0.02 * flicker(free, 3)
 
 
 def test_flow_follows_what_moves(lite, style):

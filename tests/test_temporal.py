@@ -7,7 +7,9 @@ import pytest
 import torch
 from adain_style_transfer.adain import AdaINError, Region, StyleError, stylize
 from adain_style_transfer.adain.moments import color_moments
-from adain_style_transfer.adain.temporal import Stability, Task, _begun, _smoothed, _with_colors, measure_shots, paint_frames
+from adain_style_transfer.adain.smoothing import smoothed
+from adain_style_transfer.adain.temporal import Stability, Task, _begun, measure_shots, paint_frames
+from adain_style_transfer.adain.work import with_colors
 from samples import picture, soft_mask
 
 STILL = Stability(0, 0)
@@ -63,7 +65,7 @@ def test_eight_bit_frames_are_those_divided_by_255(lite, style):
 
 def test_smoothed_moments_are_those_of_the_weighted_union_of_frames(lite, style):
     frames = pan(5, step=5)
-    stream = _smoothed((_with_colors(work) for work in _begun(lite, tasks(frames, style), "style", True)), radius=1)
+    stream = smoothed((with_colors(work) for work in _begun(lite, tasks(frames, style), "style", True)), radius=1)
     middle = [work.content[0][0] for work in stream][2]
     weights = torch.cat([torch.full((1, 1, 24, 40), share) for share in (0.5, 1, 0.5)], -1)
     expected = color_moments(torch.cat(frames[1:4], -1).double(), weights.double())

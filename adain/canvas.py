@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .motion import camera_motion, inside_of, small_views
+from .motion import camera_motion, in_lines, inside_of, small_views
 from .resample import resample, translated
 
 _GRID = 8
@@ -27,7 +27,7 @@ _LARGEST = 1.6
 """Times the pixels of a frame that a canvas may have before a new one begins: a camera that turns needs room for the corners."""
 
 _TURN = 0.1
-"""Pixels by which the corners move other than the middle, from frame to frame, before a camera counts as one that turns or zooms."""
+"""Pixels (of 360 lines) by which corners move other than the middle, from frame to frame, before a camera counts as turning or zooming."""
 
 Window = tuple[int, int, int, int]
 """Left, top, width and height, in pixels of a canvas or of a frame."""
@@ -79,7 +79,7 @@ class Canvas:
         height, width = self.frame
         motion = motion.double().cpu()
         turn = (motion[:2, :2] - torch.eye(2).to(motion)).abs().sum(1) * torch.tensor([width / 2, height / 2])
-        if turn.amax() < _TURN:
+        if turn.amax() < _TURN * in_lines(self.frame):
             motion = torch.eye(3).to(motion).index_copy(1, torch.tensor([2]), motion[:, 2:])
         units = _units(self._area)
         placing = self.placing @ units @ motion @ units.inverse()

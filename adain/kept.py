@@ -16,12 +16,12 @@ KEPT_BYTES = 2**31
 Beyond it they are made twice."""
 
 
-def keeps(model: StyleTransferModel, size: torch.Size) -> bool:
-    """Whether the maps of a whole picture of `size` (height, width) are to be kept from the pass that measures to the one that paints.
+def keeps(model: StyleTransferModel, size: torch.Size, count: int = 1) -> bool:
+    """Whether maps of `count` whole pictures of `size` (height, width) are kept from the pass that measures to the one that paints.
 
     Only on a CPU: elsewhere pictures are painted in tiles because memory is short.
     """
-    return model.device.type == "cpu" and sum(map(math.prod, _shapes(model, size))) * model.dtype.itemsize <= KEPT_BYTES
+    return model.device.type == "cpu" and count * sum(map(math.prod, _shapes(model, size))) * model.dtype.itemsize <= KEPT_BYTES
 
 
 def feature_maps(model: StyleTransferModel, size: torch.Size) -> list[Tensor]:

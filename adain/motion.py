@@ -25,7 +25,7 @@ _STEPS = {4: 3, 2: 2, 1: 2}
 
 _LEAST_SIDE = 8
 _STILL = 0.05
-"""Pixels; less is a camera that stands still, and resampling would only blur."""
+"""Pixels of a picture of 360 lines; less is a camera that stands still, and resampling would only blur."""
 
 
 def small_views(image: Tensor) -> list[Tensor]:
@@ -56,7 +56,7 @@ def camera_motion(views: Sequence[Tensor], old_views: Sequence[Tensor], size: to
         return None
     height, width = size
     corners = (motion - still)[:2] @ torch.tensor([[-1.0, -1, 1, 1], [-1, 1, -1, 1], [1, 1, 1, 1]]).to(motion)
-    if float((corners * torch.tensor([[width / 2], [height / 2]]).to(motion)).abs().max()) < _STILL:
+    if float((corners * torch.tensor([[width / 2], [height / 2]]).to(motion)).abs().max()) < _STILL * in_lines(size):
         return None
     return motion
 
@@ -122,6 +122,11 @@ class _Level:
         grid = _moved(motion, self._positions)
         there = F.grid_sample(self._finer, grid, "bilinear", "border", align_corners=False)
         return there, (self._image - there)[0, 0], inside_of(grid)[0, 0]
+
+
+def in_lines(size: torch.Size) -> float:
+    """Pixels of a picture of `size` for one of a picture of 360 lines, or of what is smaller: motion is found no more exactly."""
+    return max(1.0, min(size) / (4 * _FINEST))
 
 
 def inside_of(grid: Tensor) -> Tensor:

@@ -89,7 +89,7 @@ def paint_frames(
         stream = (replace(work, content=shots.of(work.task.index)) for work in stream)
     elif stability.radius:
         stream = smoothed((with_colors(work) for work in stream), stability.radius)
-        stream = smoothed(with_features(model, stream, chunks), stability.radius, first=1 if model.color else 0)
+        stream = smoothed(with_features(model, stream, chunks, 2 * stability.radius + 1), stability.radius, first=1 if model.color else 0)
     before: Task | None = None
     for work, image, painted in chunks.each(stream, lambda group: painted_groups(model, group)):
         new = work.starts_shot or before is None or jumps(before, work.task)

@@ -42,12 +42,30 @@ def measure_tiles(
 
     The features are left in `kept`, if given, of `feature_maps`.
     """
-    union = _Union()
-    for tile in tiles if model.color else ():
-        seen, seen_weights = _load(model, images, weights, tile)
-        union.add(measure_colors(model, seen, seen_weights))
-        advance(0)
-    colors = union.of(model, images) if model.color else [[] for _ in targets]
+    colors: Content = [[] for _ in targets]
+    if model.color:
+        union = _Union()
+        for tile in tiles:
+            seen, seen_weights = _load(model, images, weights, tile)
+            union.add(measure_colors(model, seen, seen_weights))
+            advance(0)
+        colors = union.of(model, images)
+    return measure_tiles_features(model, images, colors, targets, weights, strength, tiles, advance, kept)
+
+
+@torch.inference_mode()
+def measure_tiles_features(
+    model: StyleTransferModel,
+    images: Tensor,
+    colors: Content,
+    targets: Targets,
+    weights: Tensor | None,
+    strength: float,
+    tiles: Sequence[Tile],
+    advance: Advance,
+    kept: list[Tensor] | None = None,
+) -> Content:
+    """`measure_tiles`, after its `colors`."""
     union = _Union()
     for tile in tiles:
         encoded, inner, seen_weights = _encode_tile(model, images, colors, targets, weights, strength, tile, kept)

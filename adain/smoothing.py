@@ -1,0 +1,94 @@
+"""Content moments shared by frames: smoothed over a window, or merged over a shot."""
+
+from __future__ import annotations
+
+import bisect
+import math
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from .moments import Moments, merge
+from .passes import Content
+from .work import Task, Work, jumps
+
+
+@dataclass(frozen=True)
+class Shots:
+    """Content moments shared by all frames between two cuts."""
+
+    starts: tuple[int, ...]
+    """Index of the first frame of each shot."""
+    contents: tuple[Content, ...]
+
+    def of(self, index: int) -> Content:
+        """The moments of the shot that frame `index` belongs to."""
+        return self.contents[max(0, bisect.bisect_right(self.starts, index) - 1)]
+
+
+def smoothed(stream: Iterable[Work], radius: int, first: int = 0) -> Iterator[Work]:
+    """With moments from level `first` on merged over the frames around, those of other shots left out.
+
+    After level 0 a change of style at once is like a cut: features are those of recoloured frames.
+    """
+    window: deque[tuple[int, Work]] = deque()
+    shot = 0
+    centre = 0  # position in the window of the next frame to give
+    for work in stream:
+        shot += work.starts_shot or bool(first and window and jumps(window[-1][1].task, work.task))
+        window.append((shot, work))
+        if len(window) - centre > radius:
+            yield _centred(window, centre, radius, first)
+            window[centre] = window[centre][0], replace(window[centre][1], features=None)  # only its moments are still needed
+            centre += 1
+            if centre > radius:
+                window.popleft()
+                centre -= 1
+    while centre < len(window):
+        yield _centred(window, centre, radius, first)
+        centre += 1
+
+
+def _centred(window: Sequence[tuple[int, Work]], centre: int, radius: int, first: int) -> Work:
+    shot, work = window[centre]
+    near = [
+        (other.content, 0.5 + 0.5 * math.cos(math.pi * (i - centre) / (radius + 1)))
+        for i, (other_shot, other) in enumerate(window)
+        if other_shot == shot and abs(i - centre) <= radius and other.content is not None
+    ]
+    assert work.content is not None
+    contents, shares = [content for content, _ in near], [share for _, share in near]
+    smooth = [
+        [*region[:first], *(_merge([c[k][level] for c in contents], shares) for level in range(first, len(region)))]
+        for k, region in enumerate(work.content)
+    ]
+    return replace(work, content=smooth)
+
+
+def _merge(parts: Sequence[Moments], shares: Sequence[float]) -> Moments:
+    merged = merge(parts, shares)
+    like = parts[0].mean
+    return Moments(merged.mean.to(like), merged.var.to(like), merged.weight.to(like))
+
+
+def merged(stream: Iterable[Work], first: int = 0) -> tuple[tuple[int, ...], tuple[Content, ...]]:
+    """The index at which each shot starts and its moments from level `first` on, merged frame by frame.
+
+    After level 0 a change of style at once is like a cut, as in `smoothed`.
+    """
+    starts: list[int] = []
+    contents: list[Content] = []
+    before: Task | None = None
+    for work in stream:
+        assert work.content is not None
+        changes = bool(first and before and jumps(before, work.task))
+        before = work.task
+        if work.starts_shot or changes or not starts:
+            starts.append(work.task.index)
+            contents.append(work.content)
+            continue
+        contents[-1] = [
+            [*region[:first], *(merge(pair) for pair in zip(total[first:], region[first:], strict=True))]
+            for total, region in zip(contents[-1], work.content, strict=True)
+        ]
+    return tuple(starts), tuple(contents)

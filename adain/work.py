@@ -1,0 +1,233 @@
+"""Single frames on their way through the stages of `temporal`, and the network's work on groups of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from .canvas import Canvas
+from .kept import feature_maps, keeps
+from .model import StyleTransferModel
+from .moments import Moments, Statistics, color_moments
+from .passes import Content, encode, measure_features, paint, render
+from .style import Region
+from .tiles import Tile, blocks, choose_side, plan
+from .tiling import measure_tiles, measure_tiles_features, paint_tiles
+from .transfer import region_weights
+
+_JUMP = 0.1
+"""A change of strength or of a style's mean colour from one frame to the next that counts as wanted, not to be held back."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A frame and how it is to be painted."""
+
+    image: Tensor
+    """[1, 3, H, W], float in 0..1 or uint8."""
+    index: int
+    regions: Sequence[Region]
+    """Styles of one row each."""
+    strength: float = 1.0
+    mask: Tensor | None = None
+    """[1, 1, h, w] in 0..1; see `stylize`. Where it is 0 everywhere the frame stays as it is."""
+    painted: bool = True
+    """If not, the frame only shows where the camera went, as those long before the first one that a resumed run paints."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """A task on its way through the stages."""
+
+    model: StyleTransferModel
+    task: Task
+    starts_shot: bool
+    targets: Sequence[Sequence[Statistics]]
+    canvas: Canvas
+    laid: Tensor | None = None
+    """The frame on its canvas, in the precision of the task; None if that is the frame itself."""
+    content: Content | None = None
+    features: Sequence[Tensor] | None = None
+    """Of the image in the colours that `content` says, kept so that they need not be made again: 14 values a pixel of `lite`."""
+
+    @property
+    def frame(self) -> Tensor:
+        """As the network takes it; frames wait as they came, which may be a quarter of that."""
+        return self._values(self.task.image)
+
+    @property
+    def image(self) -> Tensor:
+        """The frame on its canvas."""
+        return self.frame if self.laid is None else self._values(self.laid)
+
+    def _values(self, image: Tensor) -> Tensor:
+        image = image.to(self.model.device)
+        if image.dtype == torch.uint8:
+            image = image.float() / 255
+        return (image if image.dtype == torch.float64 else image.float()).contiguous()
+
+    @property
+    def weights(self) -> Tensor | None:
+        """The region weights of the frame."""
+        weights = region_weights(self.task.regions, self.task.mask, self.task.image, blank=True)
+        return None if weights is None else weights.to(self.model.device, torch.promote_types(self.task.image.dtype, torch.float32))
+
+    @property
+    def laid_weights(self) -> Tensor | None:
+        """Those of the image."""
+        weights = self.weights
+        return None if weights is None else self.canvas.lay(weights).clamp_(0, 1)
+
+
+def with_colors(work: Work) -> Work:
+    """With the moments of level 0, if the model has it."""
+    if not work.model.color:
+        return replace(work, content=[[] for _ in work.task.regions])
+    image, weights = work.image, work.laid_weights
+    masks = [None] if weights is None else weights.split(1, 1)
+    return replace(work, content=[[color_moments(image, mask)] for mask in masks])
+
+
+def with_features(model: StyleTransferModel, stream: Iterable[Work], chunks: Chunks, waiting: int = 1) -> Iterator[Work]:
+    """With the moments of the features, seen through the map of the colours that `stream` brings, and those features.
+
+    They are not kept where those of as many frames as are `waiting` would be too large; see `keeps`.
+    """
+
+    @torch.inference_mode()
+    def measured(group: Sequence[Work]) -> Iterable[Work]:
+        images, targets, weights, strength = _batch(group)
+        colors = _stacked([work.content for work in group if work.content is not None])
+        tiles = _tiles(model, images)
+        if len(tiles) > 1:
+            kept = feature_maps(model, images.shape[-2:]) if keeps(model, images.shape[-2:], waiting) else None
+            content = measure_tiles_features(model, images, colors, targets, weights, strength, tiles, _unseen, kept)
+            yield replace(group[0], content=content, features=kept)
+            return
+        encoded = encode(model, images, colors, targets, weights, strength)
+        content = measure_features(model, encoded, colors, weights)
+        for i, work in enumerate(group):
+            rows = [level[i : i + 1] for level in encoded.features]
+            yield replace(work, content=[[_row(moments, i) for moments in region] for region in content], features=rows)
+
+    return chunks.each(stream, measured)
+
+
+@torch.inference_mode()
+def painted_groups(model: StyleTransferModel, group: Sequence[Work]) -> Iterable[tuple[Work, Tensor, Tensor]]:
+    """Each work with its image and that image painted everywhere, both on its canvas."""
+    images, targets, weights, strength = _batch(group)
+    contents = [work.content for work in group if work.content is not None]
+    features = [_joined(level) for level in zip(*(work.features for work in group if work.features), strict=True)] or None
+    tiles = _tiles(model, images)
+    if len(tiles) > 1:
+        content = _stacked(contents) if contents else measure_tiles(model, images, targets, weights, strength, tiles, _unseen)
+        painted = torch.empty_like(images)
+        # "match" leaves what is painted as it is: colours and what is not covered come after it was held.
+        for block in blocks(tiles) if features is None else [tiles]:
+            paint_tiles(model, images, painted, content, targets, weights, strength, "match", block, _unseen, features)
+    elif contents:
+        painted = paint(model, images, _stacked(contents), targets, weights, strength, features)
+    else:
+        painted = render(model, images, targets, weights, strength)
+    return zip(group, images.split(1), painted.clamp_(0, 1).split(1), strict=True)
+
+
+def _tiles(model: StyleTransferModel, images: Tensor) -> list[Tile]:
+    """Those in which images are best painted; one for what is painted in one piece, as are several at once."""
+    size = images.shape[-2:]
+    return plan(size, max(size) if len(images) > 1 else choose_side(model, size), model.stride)
+
+
+def _unseen(steps: int) -> None:
+    """Within a frame nothing is reported."""
+
+
+_Result = TypeVar("_Result")
+
+
+class Chunks:
+    """How many works are done together: `size`, and half as many from then on whenever the device's memory runs out."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+
+    def each(self, stream: Iterable[Work], compute: Callable[[Sequence[Work]], Iterable[_Result]]) -> Iterator[_Result]:
+        """What `compute` gives for the works of each group, in order."""
+        for group in _groups(stream, self._size):
+            while group:
+                part = group[: self._size]
+                try:
+                    results = list(compute(part))
+                except torch.OutOfMemoryError:
+                    if len(part) == 1:
+                        raise
+                    self._size = len(part) // 2
+                    continue
+                yield from results
+                group = group[len(part) :]
+
+
+def _groups(stream: Iterable[Work], size: int) -> Iterator[list[Work]]:
+    """Up to `size` works that can be painted together: of one strength, all with masks or all without, on canvases of one size."""
+    group: list[Work] = []
+    for work in stream:
+        if group and _kind(work) != _kind(group[0]):
+            yield group
+            group = []
+        group.append(work)
+        if len(group) == size:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def _kind(work: Work) -> tuple[float, bool, tuple[int, int]]:
+    masked = work.task.mask is not None or any(region.mask is not None for region in work.task.regions)
+    return work.task.strength, masked, work.canvas.window[2:]
+
+
+def _batch(group: Sequence[Work]) -> tuple[Tensor, list[list[Statistics]], Tensor | None, float]:
+    """Images, targets, region weights and strength of a group, as the passes take them."""
+    images = [work.image for work in group]
+    weights = [work.laid_weights for work in group]
+    given = [w for w in weights if w is not None]
+    targets = [
+        [Statistics(torch.cat([s.mean for s in level]), torch.cat([s.std for s in level])) for level in zip(*region, strict=True)]
+        for region in zip(*(work.targets for work in group), strict=True)
+    ]
+    return torch.cat(images), targets, torch.cat(given) if given else None, group[0].task.strength
+
+
+def _stacked(contents: Sequence[Content]) -> Content:
+    """Moments of single frames as those of a batch."""
+    return [
+        [
+            Moments(torch.cat([m.mean for m in parts]), torch.cat([m.var for m in parts]), torch.cat([m.weight for m in parts]))
+            for parts in zip(*regions, strict=True)
+        ]
+        for regions in zip(*contents, strict=True)
+    ]
+
+
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts))
+
+
+def _row(moments: Moments, i: int) -> Moments:
+    if len(moments.mean) == 1:
+        return moments
+    return Moments(moments.mean[i : i + 1], moments.var[i : i + 1], moments.weight[i : i + 1])
+
+
+def jumps(before: Task, after: Task) -> bool:
+    """Whether the style itself changes at once, or is off, so that nothing of the previous frame belongs into this one."""
+    if not after.strength or abs(after.strength - before.strength) > _JUMP or len(before.regions) != len(after.regions):
+        return True
+    pairs = zip(before.regions, after.regions, strict=True)
+    return any(float((a.style.levels[0].mean - b.style.levels[0].mean).abs().max()) > _JUMP for a, b in pairs if a.style is not b.style)

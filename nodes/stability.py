@@ -33,7 +33,7 @@ class StabilityOptions(io.ComfyNode):
                     max=0.95,
                     step=0.05,
                     tooltip="How much of the previous painted frame stays where the video did not change or only moved with the camera. "
-                    "0.8 by default; higher is steadier, 0 paints every frame anew.",
+                    "0.65 by default; higher is steadier, 0 paints every frame anew and does not follow the camera.",
                 ),
                 io.Boolean.Input(
                     "flow",

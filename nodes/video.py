@@ -45,7 +45,7 @@ class Video(io.ComfyNode):
                 StabilitySocket.Input(
                     "stability",
                     optional=True,
-                    tooltip="From AdaIN Stability. Not connected (default): radius 8, hold 0.8, without optical flow.",
+                    tooltip="From AdaIN Stability. Not connected (default): radius 8, hold 0.65, without optical flow.",
                 ),
             ],
             outputs=[io.Video.Output("result", display_name="video", tooltip="The painted video, for Save Video.")],

@@ -93,11 +93,26 @@ class Canvas:
 
     def lay(self, image: Tensor) -> Tensor:
         """`image` [B, C, height, width] of the frame on the canvas; around it, its reflection."""
-        return image if self.still else _moved(image, self._area, self.window, self.placing.inverse())
+        if self.still:
+            return image
+        if self._turned:  # bicubic is good enough here: what it blurs, painting makes sharp again
+            grid = _grid(self.placing.inverse(), self.window, self._area, image)
+            return F.grid_sample(image, grid, "bicubic", "reflection", align_corners=False)
+        (left, top, width, height), (x, y) = self.window, self.placing[:2, 2].tolist()
+        return translated(image, left - x, top - y, torch.Size((height, width)))
 
     def seen(self, painted: Tensor) -> Tensor:
         """`painted` [B, C, h, w] on the canvas, as the camera sees it."""
-        return painted if self.still else _moved(painted, self.window, self._area, self.placing)
+        if self.still:
+            return painted
+        if self._turned:
+            return resample(painted, _grid(self.placing, self._area, self.window, painted))
+        (left, top, *_), (x, y) = self.window, self.placing[:2, 2].tolist()
+        return translated(painted, x - left, y - top, self.frame)
+
+    @property
+    def _turned(self) -> bool:
+        return not torch.equal(self.placing[:2, :2], torch.eye(2).to(self.placing))
 
     @property
     def _area(self) -> Window:
@@ -131,14 +146,6 @@ class Camera:
             canvas = canvas.continued if motion is None else canvas.moved(motion)
         self._before = views, canvas
         return canvas
-
-
-def _moved(image: Tensor, area: Window, window: Window, motion: Tensor) -> Tensor:
-    """The `window` of `image`, which fills `area`, by `motion` [3, 3] from the one to the other in pixels."""
-    if torch.equal(motion[:2, :2], torch.eye(2).to(motion)):
-        x, y = (motion[:2, 2] + torch.tensor(window[:2]) - torch.tensor(area[:2])).tolist()
-        return translated(image, x, y, torch.Size((window[3], window[2])))
-    return resample(image, _grid(motion, window, area, image))
 
 
 def _grid(motion: Tensor, window: Window, area: Window, like: Tensor) -> Tensor:

@@ -29,11 +29,11 @@ def translated(image: Tensor, left: float, top: float, size: torch.Size) -> Tens
 
 
 def resample(image: Tensor, grid: Tensor) -> Tensor:
-    """`image` [B, C, H, W] at the places of a `grid` [B, h, w, 2] for `grid_sample` with `align_corners=False`; mirrored outside.
+    """`image` [B, C, H, W] at the places of a `grid` [B, h, w, 2] for `grid_sample` with `align_corners=False`.
 
     Bicubic between the pixels of the image at twice its size.
     """
-    return F.grid_sample(doubled(image), grid, "bicubic", "reflection", align_corners=False)
+    return F.grid_sample(doubled(image), grid, "bicubic", "border", align_corners=False)
 
 
 def doubled(image: Tensor) -> Tensor:

@@ -119,16 +119,16 @@ class Canvas:
         height, width = self.frame
         return 0, 0, width, height
 
-    def brought(self, earlier: Canvas, pictures: Tensor) -> tuple[Tensor, Tensor]:
-        """`pictures` [B, C, h, w] on the canvas of an `earlier` frame, on this one, and [1, 1, H, W], 1 where there is anything."""
-        inside = pictures.new_ones(1, 1, *pictures.shape[-2:])
+    def brought(self, earlier: Canvas, *pictures: Tensor) -> tuple[Tensor, ...]:
+        """`pictures` [B, C, h, w] on the canvas of an `earlier` frame, on this one; the last one, added, is 1 where they show anything."""
+        everywhere = pictures[0].new_ones(1, 1, *pictures[0].shape[-2:])
         if self.number == earlier.number:
             (left, top, across, down), (x, y, w, h) = self.window, earlier.window
             edges = (x - left, left + across - x - w, y - top, top + down - y - h)
-            return (F.pad(pictures, edges), F.pad(inside, edges)) if any(edges) else (pictures, inside)
+            return tuple(F.pad(p, edges) if any(edges) else p for p in (*pictures, everywhere))
         assert self.before is not None  # a new canvas knows the last one
-        grid = _grid(self.before, self.window, earlier.window, pictures)
-        return resample(pictures, grid), inside_of(grid)
+        grid = _grid(self.before, self.window, earlier.window, pictures[0])
+        return *(resample(p, grid) for p in pictures), inside_of(grid)
 
 
 class Camera:

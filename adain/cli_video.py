@@ -183,7 +183,7 @@ def add_commands(commands: Any, add: AddCommand) -> None:
         "--codec", default="", help="an encoder of FFmpeg: libx264, libx265, libvpx-vp9, libsvtav1, ffv1, ... (default: by OUT)"
     )
     group.add_argument("--crf", type=float, help="constant rate factor: lower is better and larger (default: visually lossless)")
-    group.add_argument("--preset", default="", help="the encoder's speed, such as fast or slow")
+    group.add_argument("--preset", default="", help="the encoder's speed, such as fast or slow (default for libx264: veryfast)")
     group.add_argument("--pixel-format", default="", help="such as yuv420p or yuv444p10le (default: the video's)")
     command.add_argument("--resume", action="store_true", help="go on with what an interrupted run has left")
     command.add_argument("--batch", type=size, default=0, help="frames painted together (default: 1 on a CPU, else 8)")

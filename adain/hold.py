@@ -29,8 +29,7 @@ class Hold:
             return painted
         if self._before is not None and not new:
             earlier, *pictures = self._before
-            both, inside = canvas.brought(earlier, torch.cat(pictures, 1))
-            old_image, old_painted = both.split(3, 1)
+            old_image, old_painted, inside = canvas.brought(earlier, *pictures)
             if self._flow:
                 grid = self._flow(image, old_image)
                 inside = inside * inside_of(grid)

@@ -14,18 +14,17 @@ import torch.nn.functional as F
 from torch import Tensor
 
 _LOBES = 4
-_MARGIN = 16
-"""Pixels around a picture that `translated` can show: more than a canvas is larger than its frame, and what the kernel looks at."""
 
 
 def translated(image: Tensor, left: float, top: float, size: torch.Size) -> Tensor:
-    """The window of `size` (height, width) of `image` [B, C, H, W] that begins at `left` and `top`, mirrored up to 8 pixels outside."""
-    first = [math.floor(n) for n in (left, top)]
-    kernels = [_lanczos(torch.arange(1 - _LOBES, _LOBES + 1) - (n - whole)) for n, whole in zip((left, top), first, strict=True)]
-    x, y = (n + _MARGIN - _LOBES + 1 for n in first)
-    height, width = size
-    area = _mirrored(image, _MARGIN)[:, :, y : y + height + 2 * _LOBES - 1, x : x + width + 2 * _LOBES - 1]
-    return _filtered(F.conv2d, area, kernels[0], kernels[1])
+    """The window of `size` (height, width) of `image` [B, C, H, W] that begins at `left` and `top`; mirrored outside."""
+    (height, width), (x, y) = size, (math.floor(left), math.floor(top))
+    across, down = (_lanczos(torch.arange(1 - _LOBES, _LOBES + 1) - (n - whole)) for n, whole in ((left, x), (top, y)))
+    # What the kernel looks at around the window, and how far that reaches outside.
+    x, y, width, height = x - _LOBES + 1, y - _LOBES + 1, width + 2 * _LOBES - 1, height + 2 * _LOBES - 1
+    margin = max(0, -x, -y, x + width - image.shape[-1], y + height - image.shape[-2])
+    x, y = x + margin, y + margin
+    return _filtered(F.conv2d, _mirrored(image, margin)[:, :, y : y + height, x : x + width], across, down)
 
 
 def resample(image: Tensor, grid: Tensor) -> Tensor:

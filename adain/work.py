@@ -67,7 +67,7 @@ class Work:
     def _values(self, image: Tensor) -> Tensor:
         image = image.to(self.model.device)
         if image.dtype == torch.uint8:
-            image = image.float() / 255
+            image = image.float().div_(255)
         return (image if image.dtype == torch.float64 else image.float()).contiguous()
 
     @property

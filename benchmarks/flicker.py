@@ -59,10 +59,13 @@ def cameras(kind: str, count: int) -> list[tuple[float, float, float, float]]:
 
 
 def film(photo: Tensor, kind: str, count: int, height: int, width: int, noise: float = 1.5 / 255) -> Clip:
-    """`photo` [1, 3, h, w] seen by a moving camera, with noise as of a sensor."""
+    """The middle of `photo` [1, 3, h, w] seen by a moving camera, with noise as of a sensor."""
     generator = torch.Generator().manual_seed(1)
     path = cameras(kind, count)
-    source = resize(photo, (round(height / 0.75), round(width / 0.75)))
+    scale = min(photo.shape[-2] / height, photo.shape[-1] / width)
+    tall, wide = round(height * scale), round(width * scale)
+    top, left = (photo.shape[-2] - tall) // 2, (photo.shape[-1] - wide) // 2
+    source = resize(photo[..., top : top + tall, left : left + wide], (round(height / 0.75), round(width / 0.75)))
 
     def grid(scale: float, x: float, y: float) -> Tensor:
         return F.affine_grid(torch.tensor([[[scale, 0, x], [0, scale, y]]]), [1, 1, height, width], align_corners=False)

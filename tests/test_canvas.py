@@ -63,6 +63,17 @@ def test_a_scene_lies_still_on_its_canvas(step):
         assert (later.seen(new) - frame)[..., 4:-4, 4:-4].abs().max() < 0.02
 
 
+@pytest.mark.parametrize("width", range(17, 26))
+@pytest.mark.parametrize("step", [{"x": 0.1}, {"x": -0.1}, {"scale": 0.99}])
+def test_frames_of_any_size_fill_their_canvas_and_come_back(width, step):
+    size = torch.Size((19, width))
+    canvas = Canvas.of(size).moved(motion(**step, size=size))
+    frame = torch.full((1, 3, *size), 0.4)
+    laid = canvas.lay(frame)
+    assert laid.shape[-2:] == (canvas.window[3], canvas.window[2]) and torch.allclose(laid, torch.tensor(0.4))
+    assert torch.allclose(canvas.seen(laid), frame)
+
+
 def test_canvases_of_a_pan_have_one_size():
     canvas, sizes = Canvas.of(SIZE), set()
     for _ in range(40):

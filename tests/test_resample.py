@@ -18,7 +18,7 @@ def waves(height, width, left=0.0, top=0.0, scale=1.0, period=3.3):
     return 0.5 + 0.5 * torch.sin((y[:, None] + x) * (2 * math.pi / period))[None, None]
 
 
-@pytest.mark.parametrize("left, top", [(0.5, 0.5), (0.25, -0.4), (3.7, -5.5), (-8, 8)])
+@pytest.mark.parametrize("left, top", [(0.5, 0.5), (0.25, -0.4), (3.7, -5.5), (-8, 8), (12.3, 0)])
 def test_fine_waves_are_moved_without_loss(left, top):
     moved = translated(waves(60, 80), left, top, torch.Size((60, 80)))
     assert (moved - waves(60, 80, left, top))[..., 14:-14, 14:-14].abs().max() < 0.05

@@ -20,7 +20,7 @@ from .resample import doubled
 _FINEST = 90
 """Short side in pixels at which the camera is followed, to about a tenth of a pixel of a picture of 360 lines."""
 
-_STEPS = {4: 3, 2: 2, 1: 2}
+_STEPS = {4: 3, 2: 2, 1: 1}
 """From coarse to fine: how many steps are made at how much less than the finest size."""
 
 _LEAST_SIDE = 8

@@ -77,7 +77,7 @@ class Canvas:
     def moved(self, motion: Tensor) -> Canvas:
         """That of the next frame, whose pixels were at `motion` [3, 3] in this one (in -1..1, as `camera_motion` gives it)."""
         height, width = self.frame
-        motion = motion.double().cpu()
+        motion = motion.cpu().double()
         turn = (motion[:2, :2] - torch.eye(2).to(motion)).abs().sum(1) * torch.tensor([width / 2, height / 2])
         if turn.amax() < _TURN * in_lines(self.frame):
             motion = torch.eye(3).to(motion).index_copy(1, torch.tensor([2]), motion[:, 2:])
@@ -87,7 +87,7 @@ class Canvas:
         scales = torch.linalg.svdvals(placing[:2, :2]).tolist()
         _, _, across, down = moved.window
         small = across * down <= _LARGEST * (width + 2 * _GRID) * (height + 2 * _GRID)
-        if _SCALES[0] <= min(scales) and max(scales) <= _SCALES[1] and small:
+        if _SCALES[0] <= min(scales) and max(scales) <= _SCALES[1] and small and moved._meets(self):
             return moved
         return Canvas(self.frame, Canvas.of(self.frame).placing, self.number + 1, placing)
 
@@ -110,6 +110,20 @@ class Canvas:
         (left, top, *_), (x, y) = self.window, self.placing[:2, 2].tolist()
         return translated(painted, x - left, y - top, self.frame)
 
+    def brought(self, earlier: Canvas, *pictures: Tensor) -> tuple[Tensor, ...]:
+        """`pictures` [B, C, h, w] on the canvas of the frame before, `earlier`, on this one.
+
+        One more is added at the end: [1, 1, H, W], 1 where they show anything.
+        """
+        everywhere = pictures[0].new_ones(1, 1, *pictures[0].shape[-2:])
+        if self.number == earlier.number:
+            (left, top, across, down), (x, y, w, h) = self.window, earlier.window
+            edges = (x - left, left + across - x - w, y - top, top + down - y - h)
+            return tuple(F.pad(p, edges) if any(edges) else p for p in (*pictures, everywhere))
+        assert self.before is not None  # a new canvas knows the last one
+        grid = _grid(self.before, self.window, earlier.window, pictures[0])
+        return *(resample(p, grid) for p in pictures), inside_of(grid)
+
     @property
     def _turned(self) -> bool:
         return not torch.equal(self.placing[:2, :2], torch.eye(2).to(self.placing))
@@ -119,16 +133,9 @@ class Canvas:
         height, width = self.frame
         return 0, 0, width, height
 
-    def brought(self, earlier: Canvas, *pictures: Tensor) -> tuple[Tensor, ...]:
-        """`pictures` [B, C, h, w] on the canvas of an `earlier` frame, on this one; the last one, added, is 1 where they show anything."""
-        everywhere = pictures[0].new_ones(1, 1, *pictures[0].shape[-2:])
-        if self.number == earlier.number:
-            (left, top, across, down), (x, y, w, h) = self.window, earlier.window
-            edges = (x - left, left + across - x - w, y - top, top + down - y - h)
-            return tuple(F.pad(p, edges) if any(edges) else p for p in (*pictures, everywhere))
-        assert self.before is not None  # a new canvas knows the last one
-        grid = _grid(self.before, self.window, earlier.window, pictures[0])
-        return *(resample(p, grid) for p in pictures), inside_of(grid)
+    def _meets(self, other: Canvas) -> bool:
+        (left, top, across, down), (x, y, w, h) = self.window, other.window
+        return left < x + w and x < left + across and top < y + h and y < top + down
 
 
 class Camera:
@@ -139,11 +146,13 @@ class Camera:
 
     def __call__(self, image: Tensor, starts_shot: bool) -> Canvas:
         """The canvas of the next frame [1, 3, H, W] in 0..1."""
-        canvas, views = Canvas.of(image.shape[-2:]), small_views(image)
-        if self._before is not None and not starts_shot:
-            old_views, canvas = self._before
-            motion = camera_motion(views, old_views, canvas.frame)
-            canvas = canvas.continued if motion is None else canvas.moved(motion)
+        views = small_views(image)
+        if self._before is None or starts_shot:
+            canvas = Canvas.of(image.shape[-2:])
+        else:
+            old_views, before = self._before
+            motion = camera_motion(views, old_views, before.frame)
+            canvas = before.continued if motion is None else before.moved(motion)
         self._before = views, canvas
         return canvas
 

@@ -15,4 +15,4 @@ def keep_freed_pages() -> None:
     512 x 512 a fifth of the time went into them. Both thresholds grow with the largest buffer that was freed. So one is, which
     costs nothing, because it is never written to. Without glibc nothing happens.
     """
-    torch.empty(_LARGEST - 2**16, dtype=torch.uint8)
+    torch.empty(_LARGEST - 2**16, dtype=torch.uint8, device="cpu")

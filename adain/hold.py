@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .canvas import Canvas
-from .motion import flow_motion, inside_of
+from .motion import flow_motion
 from .resample import resample
 
 _SAME = 0.02
@@ -21,24 +21,43 @@ class Hold:
     def __init__(self, share: float, flow: bool) -> None:
         self._share = share
         self._flow = flow_motion() if flow and share else None
-        self._before: tuple[Canvas, Tensor, Tensor] | None = None
+        self._before: tuple[Canvas, Tensor, Tensor, Tensor | None] | None = None
 
-    def __call__(self, canvas: Canvas, image: Tensor, painted: Tensor, *, new: bool) -> Tensor:
-        """`painted` [1, 3, H, W], with what can be kept from before; `image` is what it was painted from. Nothing if all is `new`."""
+    def __call__(self, canvas: Canvas, image: Tensor, painted: Tensor, weights: Tensor | None, *, new: bool) -> Tensor:
+        """`painted` [1, 3, H, W], with what can be kept from before; `image` is what it was painted from. Nothing if all is `new`.
+
+        Nor where the region `weights` [1, K, H, W] changed: what was painted there belongs to another style, or to none.
+        """
         if not self._share:
             return painted
         if self._before is not None and not new:
-            earlier, *pictures = self._before
-            old_image, old_painted, inside = canvas.brought(earlier, *pictures)
-            if self._flow:
-                grid = self._flow(image, old_image)
-                inside = inside * inside_of(grid)
-                old_image = F.grid_sample(old_image, grid, "bilinear", "border", align_corners=False)
-                # Bicubic: repeated bilinear sampling would blur what is kept long.
-                old_painted = resample(old_painted, grid)
-            painted = torch.lerp(painted, old_painted.clamp(0, 1), self._share * inside * _sameness(image, old_image))
-        self._before = canvas, image, painted
+            painted = torch.lerp(painted, *self._kept(canvas, image, weights, *self._before))
+        self._before = canvas, image, painted, weights
         return painted
+
+    def _kept(
+        self,
+        canvas: Canvas,
+        image: Tensor,
+        weights: Tensor | None,
+        earlier: Canvas,
+        old_image: Tensor,
+        old_painted: Tensor,
+        old_weights: Tensor | None,
+    ) -> tuple[Tensor, Tensor]:
+        """The previous painting and its share at each pixel."""
+        pictures = [old_image, old_painted, *([] if weights is None or old_weights is None else [old_weights])]
+        *pictures, inside = canvas.brought(earlier, *pictures)
+        if self._flow:
+            grid = self._flow(image, pictures[0])
+            # What lies partly outside of the earlier canvas is outside.
+            inside = F.grid_sample(inside, grid, "bilinear", "zeros", align_corners=False).ge(0.999).to(image)
+            pictures = [resample(picture, grid) for picture in pictures]
+        share = self._share * inside * _sameness(image, pictures[0])
+        if weights is not None:
+            before = pictures[2] if len(pictures) > 2 else torch.zeros_like(weights)
+            share = share * (1 - (weights - before).abs().sum(1, keepdim=True)).clamp(0, 1)
+        return pictures[1].clamp(0, 1), share
 
 
 def _sameness(image: Tensor, other: Tensor) -> Tensor:

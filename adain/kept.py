@@ -21,7 +21,12 @@ def keeps(model: StyleTransferModel, size: torch.Size, count: int = 1) -> bool:
 
     Only on a CPU: elsewhere pictures are painted in tiles because memory is short.
     """
-    return model.device.type == "cpu" and count * sum(map(math.prod, _shapes(model, size))) * model.dtype.itemsize <= KEPT_BYTES
+    return model.device.type == "cpu" and fit(model, size, count)
+
+
+def fit(model: StyleTransferModel, size: torch.Size, count: int) -> bool:
+    """Whether the maps of `count` pictures of `size` (height, width) are small enough to be kept."""
+    return count * sum(map(math.prod, _shapes(model, size))) * model.dtype.itemsize <= KEPT_BYTES
 
 
 def feature_maps(model: StyleTransferModel, size: torch.Size) -> list[Tensor]:

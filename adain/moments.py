@@ -44,6 +44,9 @@ class Moments:
     var: Tensor
     weight: Tensor
 
+    def to(self, device: torch.device | str, dtype: torch.dtype) -> Moments:
+        return Moments(*(t.to(device, dtype) for t in (self.mean, self.var, self.weight)))
+
     def statistics(self, correction: int = 0) -> Statistics:
         """Mean and standard deviation; `correction=1` is the unbiased deviation that some published networks use."""
         var = self.var
@@ -92,20 +95,21 @@ def color_moments(x: Tensor, mask: Tensor | None = None) -> Moments:
 def merge(parts: Sequence[Moments], shares: Sequence[float] | None = None) -> Moments:
     """Moments of the union of disjoint parts (tiles, frames), accumulated in float64 (Chan et al. 1983).
 
-    `shares` says how much each part counts (default 1).
+    They are on the CPU: not every accelerator has float64. `shares` says how much each part counts (default 1).
     """
-    weights = torch.stack([p.weight for p in parts]).double()
+    parts = [p.to("cpu", torch.float64) for p in parts]
+    weights = torch.stack([p.weight for p in parts])
     if shares is not None:
         weights = weights * torch.tensor(shares).to(weights)[:, None]
     weight = weights.sum(0)
     fractions = weights / weight.clamp_min(torch.finfo(torch.float64).tiny)
-    means = torch.stack([p.mean for p in parts]).double()
+    means = torch.stack([p.mean for p in parts])
     mean = (means * fractions[..., None]).sum(0)
     delta = means - mean
     full = parts[0].var.ndim == 3
     spread = delta[..., :, None] * delta[..., None, :] if full else delta.square()
     fractions = fractions.view(*fractions.shape, *[1] * (spread.ndim - 2))
-    var = ((torch.stack([p.var for p in parts]).double() + spread) * fractions).sum(0)
+    var = ((torch.stack([p.var for p in parts]) + spread) * fractions).sum(0)
     return Moments(mean, var, weight)
 
 

@@ -24,6 +24,7 @@ _STEPS = {4: 3, 2: 2, 1: 1}
 """From coarse to fine: how many steps are made at how much less than the finest size."""
 
 _LEAST_SIDE = 8
+_LEAST_INSIDE = 0.7
 _STILL = 0.05
 """Pixels of a picture of 360 lines; less is a camera that stands still, and resampling would only blur."""
 
@@ -113,8 +114,10 @@ class _Level:
         return motion @ change
 
     def misfit(self, motion: Tensor) -> Tensor:
-        """Mean robust error, at most 1."""
+        """Mean robust error, at most 1; 1 where much of one picture lies outside the other."""
         _, residual, inside = self._compared(motion)
+        if inside.mean() < _LEAST_INSIDE:
+            return torch.ones_like(inside.sum())
         squares = residual.square()
         return ((squares / (squares + 0.02**2)) * inside).sum() / inside.sum().clamp_min(1)
 

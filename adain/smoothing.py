@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+import torch
+
 from .moments import Moments, merge
 from .passes import Content
 from .work import Task, Work, jumps
@@ -35,7 +37,7 @@ def smoothed(stream: Iterable[Work], radius: int, first: int = 0) -> Iterator[Wo
     shot = 0
     centre = 0  # position in the window of the next frame to give
     for work in stream:
-        shot += work.starts_shot or bool(first and window and jumps(window[-1][1].task, work.task))
+        shot += work.starts_shot or bool(window and _apart(window[-1][1].task, work.task, first))
         window.append((shot, work))
         if len(window) - centre > radius:
             yield _centred(window, centre, radius, first)
@@ -66,9 +68,12 @@ def _centred(window: Sequence[tuple[int, Work]], centre: int, radius: int, first
 
 
 def _merge(parts: Sequence[Moments], shares: Sequence[float]) -> Moments:
-    merged = merge(parts, shares)
-    like = parts[0].mean
-    return Moments(merged.mean.to(like), merged.var.to(like), merged.weight.to(like))
+    return merge(parts, shares).to(parts[0].mean.device, parts[0].mean.dtype)
+
+
+def _apart(before: Task, after: Task, first: int) -> bool:
+    """Whether the moments of two frames from level `first` on do not go together, although no cut lies between them."""
+    return len(before.regions) != len(after.regions) or bool(first and jumps(before, after))
 
 
 def merged(stream: Iterable[Work], first: int = 0) -> tuple[tuple[int, ...], tuple[Content, ...]]:
@@ -78,17 +83,20 @@ def merged(stream: Iterable[Work], first: int = 0) -> tuple[tuple[int, ...], tup
     """
     starts: list[int] = []
     contents: list[Content] = []
+    kinds: list[tuple[torch.device, torch.dtype]] = []
     before: Task | None = None
     for work in stream:
         assert work.content is not None
-        changes = bool(first and before and jumps(before, work.task))
+        changes = before is not None and _apart(before, work.task, first)
         before = work.task
         if work.starts_shot or changes or not starts:
             starts.append(work.task.index)
             contents.append(work.content)
+            kinds.append((work.model.device, torch.promote_types(work.task.image.dtype, torch.float32)))
             continue
         contents[-1] = [
             [*region[:first], *(merge(pair) for pair in zip(total[first:], region[first:], strict=True))]
             for total, region in zip(contents[-1], work.content, strict=True)
         ]
-    return tuple(starts), tuple(contents)
+    # Merged in float64 on the CPU; used where the frames are, in float32 unless they have more.
+    return tuple(starts), tuple([[m.to(*of) for m in region] for region in content] for content, of in zip(contents, kinds, strict=True))

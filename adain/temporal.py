@@ -77,7 +77,7 @@ def paint_frames(
 ) -> Iterator[Tensor]:
     """Painted frames [1, 3, H, W] in 0..1, float32 or better on the model's device, in the order of `tasks`, all of one size.
 
-    At most `stability.look_ahead + chunk` frames are in memory, and `chunk` of them are painted together. `shots`, from
+    About `stability.look_ahead + 2 * chunk` frames are in memory, and `chunk` of them are painted together. `shots`, from
     `measure_shots`, gives the moments to use instead of smoothed ones. Raises ImageError and StyleError as `stylize` does, and
     AdaINError if flow is asked for without OpenCV.
     """
@@ -96,9 +96,9 @@ def paint_frames(
         before = work.task
         with torch.inference_mode():
             frame = work.frame
-            weights = work.weights
+            weights = work.weights()
             covered = None if weights is None else weights.sum(1, keepdim=True)
-            seen = work.canvas.seen(hold(work.canvas, image, painted, new=new)).clamp(0, 1)
+            seen = work.canvas.seen(hold(work.canvas, image, painted, work.laid_weights(), new=new)).clamp(0, 1)
             frame = lay_over(frame, apply_color_mode(color, frame, seen, covered), covered)
         yield frame
 
@@ -111,7 +111,7 @@ def measure_shots(model: StyleTransferModel, tasks: Callable[[], Iterable[Task]]
     shots = Shots(*merged(with_colors(work) for work in _begun(model, tasks(), "style", look_for_cuts=True)))
     again = _begun(model, tasks(), "style", look_for_cuts=True)
     known = (replace(work, content=shots.of(work.task.index)) for work in again)
-    return Shots(*merged(with_features(model, known, Chunks(chunk)), first=1 if model.color else 0))
+    return Shots(*merged(with_features(model, known, Chunks(chunk), waiting=0), first=1 if model.color else 0))
 
 
 def _begun(model: StyleTransferModel, tasks: Iterable[Task], color: str, look_for_cuts: bool) -> Iterator[Work]:

@@ -17,8 +17,8 @@ SMALLEST_TILE = 128
 CPU_TILE = 512
 """On a CPU, tiles bound the memory, stay near the cache, and their buffers are small enough to be used again: docs/performance.md."""
 
-BLOCK = 3
-"""Where the features of the whole picture are not kept, those of this many tiles by as many are, while these are painted."""
+BLOCK = 3 * CPU_TILE
+"""Where the features of the whole picture are not kept, those of a square of at most this side are, while its tiles are painted."""
 
 CPU_WHOLE = 1000**2
 """Up to as many pixels are painted in one piece there: the largest buffer of `lite`, 32 bytes a pixel, is just below the 32 MB from which
@@ -67,11 +67,12 @@ def hull(tiles: Sequence[Tile]) -> Tile:
 
 
 def blocks(tiles: Sequence[Tile]) -> list[list[Tile]]:
-    """The tiles of a plan in squares of at most `BLOCK` by `BLOCK`."""
+    """The tiles of a plan in squares of at most `BLOCK` pixels, one tile at the least."""
+    count = max(1, BLOCK // max((max(tile.size) for tile in tiles), default=1))
     rows, columns = (sorted({tile[axis].start for tile in tiles}) for axis in (0, 1))
     groups: dict[tuple[int, int], list[Tile]] = {}
     for tile in tiles:
-        groups.setdefault((rows.index(tile.rows.start) // BLOCK, columns.index(tile.columns.start) // BLOCK), []).append(tile)
+        groups.setdefault((rows.index(tile.rows.start) // count, columns.index(tile.columns.start) // count), []).append(tile)
     return list(groups.values())
 
 

@@ -18,7 +18,7 @@ from .kept import cells, feature_maps, part
 from .model import StyleTransferModel
 from .moments import Moments, color_moments, merge
 from .passes import Content, Encoded, Targets, encode, measure_colors, measure_features, paint, prepare
-from .tiles import CPU_TILE, Tile, hull, plan
+from .tiles import CPU_TILE, Tile, blocks, hull, plan
 
 Advance = Callable[[int], None]
 """Called after each tile, with 1 for one that was measured or painted and 0 in the quick passes over colours; raise from it to stop."""
@@ -114,19 +114,39 @@ def paint_tiles(
 ) -> None:
     """Second pass: the `tiles` of `out` [B, 3, H, W], floats or 8-bit values, painted with the moments `content`.
 
-    `kept` are the features that `measure_tiles` left. Without them they are made again: on a CPU those of all `tiles` at once, so
-    give those of a block. With `color` "match" the tiles are not finished before `match_tiles`, which looks at all of them.
+    `kept` are the features that `measure_tiles` left. Without them they are made again, on a CPU block by block. With `color` "match"
+    the tiles are not finished before `match_tiles`, which looks at all of them.
     """
     if weights is not None:
         tiles = _without_unreached(images, out, weights, tiles, advance)
-    if kept is None and tiles and model.device.type == "cpu":
-        area = hull(tiles).grown(model.halo, images.shape[-2:])
-        images, out, weights = area.of(images), area.of(out), None if weights is None else area.of(weights)
-        tiles = [tile.within(area) for tile in tiles]
+    if kept is not None or model.device.type != "cpu":
+        _paint(model, images, out, content, targets, weights, strength, color, tiles, advance, kept)
+        return
+    for block in blocks(tiles):
+        area = hull(block).grown(model.halo, images.shape[-2:])
+        seen, seen_weights = area.of(images), None if weights is None else area.of(weights)
         kept = feature_maps(model, area.size)
         for tile in plan(area.size, CPU_TILE, model.stride):
-            _encode_tile(model, images, content, targets, weights, strength, tile, kept)
-    if kept is not None:
+            _encode_tile(model, seen, content, targets, seen_weights, strength, tile, kept)
+        inner = [tile.within(area) for tile in block]
+        _paint(model, seen, area.of(out), content, targets, seen_weights, strength, color, inner, advance, kept)
+
+
+def _paint(
+    model: StyleTransferModel,
+    images: Tensor,
+    out: Tensor,
+    content: Content,
+    targets: Targets,
+    weights: Tensor | None,
+    strength: float,
+    color: ColorMode,
+    tiles: Sequence[Tile],
+    advance: Advance,
+    kept: list[Tensor] | None,
+) -> None:
+    """The `tiles`, by the features `kept` of all of `images`, or each by its own."""
+    if kept is not None and tiles:
         kept = [*kept[:-1], _prepared(model, kept, content, targets, weights, strength, images)]
     size = images.shape[-2:]
     for tile in tiles:
@@ -171,7 +191,7 @@ def _prepared(
         own = cells(own, tile.within(outer), outer.size, model.stride)
         if whole is None:
             shape = (len(own), own.shape[1], *kept[-1].shape[2:])
-            whole = torch.empty(shape, dtype=own.dtype, memory_format=torch.channels_last)
+            whole = torch.empty(shape, dtype=own.dtype, device=own.device, memory_format=torch.channels_last)
         cells(whole, tile, size, model.stride).copy_(own)
     assert whole is not None
     return whole
@@ -238,13 +258,11 @@ class _Union:
         self._whole: list[list[Moments]] | None = None
 
     def add(self, tile: Content) -> None:
-        # On the CPU: not every accelerator has float64.
-        own = [[Moments(m.mean.cpu(), m.var.cpu(), m.weight.cpu()) for m in region] for region in tile]
-        parts = [own] if self._whole is None else [self._whole, own]
+        parts = [tile] if self._whole is None else [self._whole, tile]
         self._whole = [[merge(level) for level in zip(*region, strict=True)] for region in zip(*parts, strict=True)]
 
     def of(self, model: StyleTransferModel, images: Tensor) -> list[list[Moments]]:
         """On the model's device, in the precision that a picture in one piece has there."""
         assert self._whole is not None  # there is at least one tile
         dtype = torch.float64 if images.dtype == torch.float64 else torch.float32
-        return [[Moments(*(t.to(model.device, dtype) for t in (m.mean, m.var, m.weight))) for m in region] for region in self._whole]
+        return [[m.to(model.device, dtype) for m in region] for region in self._whole]

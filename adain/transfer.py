@@ -16,7 +16,7 @@ from .model import StyleTransferModel
 from .moments import Statistics
 from .passes import Targets, measure, paint, render
 from .style import Region, Style
-from .tiles import Tile, blocks, choose_side, plan
+from .tiles import Tile, choose_side, plan
 from .tiling import Advance, match_tiles, measure_tiles, paint_tiles
 
 __all__ = ["PIXELS_PER_CHUNK", "Progress", "measure", "paint", "region_weights", "render", "stylize"]
@@ -126,8 +126,7 @@ def _stylize_tiles(
     content = measure_tiles(model, images, targets, weights, strength, tiles, advance, kept)
     # Not rounded before it is finished.
     painted = torch.empty_like(out, dtype=torch.promote_types(out.dtype, torch.float32)) if color == "match" else out
-    for block in blocks(tiles) if kept is None else [tiles]:
-        paint_tiles(model, images, painted, content, targets, weights, strength, color, block, advance, kept)
+    paint_tiles(model, images, painted, content, targets, weights, strength, color, tiles, advance, kept)
     if color == "match":
         match_tiles(model, images, painted, out, weights, tiles, advance)
 

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from .canvas import Canvas
-from .kept import feature_maps, keeps
+from .kept import feature_maps, fit, keeps
 from .model import StyleTransferModel
 from .moments import Moments, Statistics, color_moments
 from .passes import Content, encode, measure_features, paint, render
 from .style import Region
-from .tiles import Tile, blocks, choose_side, plan
+from .tiles import Tile, choose_side, plan
 from .tiling import measure_tiles, measure_tiles_features, paint_tiles
 from .transfer import region_weights
 
@@ -70,16 +70,14 @@ class Work:
             image = image.float().div_(255)
         return (image if image.dtype == torch.float64 else image.float()).contiguous()
 
-    @property
     def weights(self) -> Tensor | None:
         """The region weights of the frame."""
         weights = region_weights(self.task.regions, self.task.mask, self.task.image, blank=True)
         return None if weights is None else weights.to(self.model.device, torch.promote_types(self.task.image.dtype, torch.float32))
 
-    @property
     def laid_weights(self) -> Tensor | None:
         """Those of the image."""
-        weights = self.weights
+        weights = self.weights()
         return None if weights is None else self.canvas.lay(weights).clamp_(0, 1)
 
 
@@ -87,31 +85,32 @@ def with_colors(work: Work) -> Work:
     """With the moments of level 0, if the model has it."""
     if not work.model.color:
         return replace(work, content=[[] for _ in work.task.regions])
-    image, weights = work.image, work.laid_weights
+    image, weights = work.image, work.laid_weights()
     masks = [None] if weights is None else weights.split(1, 1)
     return replace(work, content=[[color_moments(image, mask)] for mask in masks])
 
 
-def with_features(model: StyleTransferModel, stream: Iterable[Work], chunks: Chunks, waiting: int = 1) -> Iterator[Work]:
+def with_features(model: StyleTransferModel, stream: Iterable[Work], chunks: Chunks, waiting: int) -> Iterator[Work]:
     """With the moments of the features, seen through the map of the colours that `stream` brings, and those features.
 
-    They are not kept where those of as many frames as are `waiting` would be too large; see `keeps`.
+    They are not kept where those of as many frames as are `waiting` would be too large (`kept.fit`), nor if none is.
     """
 
     @torch.inference_mode()
     def measured(group: Sequence[Work]) -> Iterable[Work]:
         images, targets, weights, strength = _batch(group)
         colors = _stacked([work.content for work in group if work.content is not None])
-        tiles = _tiles(model, images)
+        tiles, size = _tiles(model, images), images.shape[-2:]
         if len(tiles) > 1:
-            kept = feature_maps(model, images.shape[-2:]) if keeps(model, images.shape[-2:], waiting) else None
+            kept = feature_maps(model, size) if waiting and keeps(model, size, waiting) else None
             content = measure_tiles_features(model, images, colors, targets, weights, strength, tiles, _unseen, kept)
             yield replace(group[0], content=content, features=kept)
             return
         encoded = encode(model, images, colors, targets, weights, strength)
         content = measure_features(model, encoded, colors, weights)
+        keep = waiting > 0 and fit(model, size, waiting)
         for i, work in enumerate(group):
-            rows = [level[i : i + 1] for level in encoded.features]
+            rows = [level[i : i + 1] for level in encoded.features] if keep else None
             yield replace(work, content=[[_row(moments, i) for moments in region] for region in content], features=rows)
 
     return chunks.each(stream, measured)
@@ -122,14 +121,14 @@ def painted_groups(model: StyleTransferModel, group: Sequence[Work]) -> Iterable
     """Each work with its image and that image painted everywhere, both on its canvas."""
     images, targets, weights, strength = _batch(group)
     contents = [work.content for work in group if work.content is not None]
-    features = [_joined(level) for level in zip(*(work.features for work in group if work.features), strict=True)] or None
+    kept = [work.features for work in group if work.features is not None]
+    features = [_joined(level) for level in zip(*kept, strict=True)] if len(kept) == len(group) else None
     tiles = _tiles(model, images)
     if len(tiles) > 1:
         content = _stacked(contents) if contents else measure_tiles(model, images, targets, weights, strength, tiles, _unseen)
         painted = torch.empty_like(images)
         # "match" leaves what is painted as it is: colours and what is not covered come after it was held.
-        for block in blocks(tiles) if features is None else [tiles]:
-            paint_tiles(model, images, painted, content, targets, weights, strength, "match", block, _unseen, features)
+        paint_tiles(model, images, painted, content, targets, weights, strength, "match", tiles, _unseen, features)
     elif contents:
         painted = paint(model, images, _stacked(contents), targets, weights, strength, features)
     else:
@@ -187,15 +186,15 @@ def _groups(stream: Iterable[Work], size: int) -> Iterator[list[Work]]:
         yield group
 
 
-def _kind(work: Work) -> tuple[float, bool, tuple[int, int]]:
+def _kind(work: Work) -> tuple[float, bool, int, tuple[int, int]]:
     masked = work.task.mask is not None or any(region.mask is not None for region in work.task.regions)
-    return work.task.strength, masked, work.canvas.window[2:]
+    return work.task.strength, masked, len(work.task.regions), work.canvas.window[2:]
 
 
 def _batch(group: Sequence[Work]) -> tuple[Tensor, list[list[Statistics]], Tensor | None, float]:
     """Images, targets, region weights and strength of a group, as the passes take them."""
     images = [work.image for work in group]
-    weights = [work.laid_weights for work in group]
+    weights = [work.laid_weights() for work in group]
     given = [w for w in weights if w is not None]
     targets = [
         [Statistics(torch.cat([s.mean for s in level]), torch.cat([s.std for s in level])) for level in zip(*region, strict=True)]
@@ -227,7 +226,11 @@ def _row(moments: Moments, i: int) -> Moments:
 
 def jumps(before: Task, after: Task) -> bool:
     """Whether the style itself changes at once, or is off, so that nothing of the previous frame belongs into this one."""
-    if not after.strength or abs(after.strength - before.strength) > _JUMP or len(before.regions) != len(after.regions):
+    if (
+        not (before.strength and after.strength)
+        or abs(after.strength - before.strength) > _JUMP
+        or len(before.regions) != len(after.regions)
+    ):
         return True
     pairs = zip(before.regions, after.regions, strict=True)
     return any(float((a.style.levels[0].mean - b.style.levels[0].mean).abs().max()) > _JUMP for a, b in pairs if a.style is not b.style)

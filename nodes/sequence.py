@@ -49,7 +49,7 @@ def paint_sequence(
     scale: float,
     chunk: int,
 ) -> Tensor:
-    """As `frames.paint`, but the pictures follow each other in time, and all of one is painted at once whatever its size."""
+    """As `frames.paint`, but the pictures follow each other in time."""
     check_image(content, "image")
     regions = () if isinstance(style, TimedStyle) else regions_of(style)
     content = content.expand(count_of(content, regions), -1, -1, -1)

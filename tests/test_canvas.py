@@ -107,3 +107,11 @@ def test_the_camera_is_followed_over_many_frames():
     canvases = [camera(filmed(motion(1.3 * i, -0.6 * i)).float(), False) for i in range(30)]
     assert (canvases[-1].placing[:2, 2] - torch.tensor([1.3 * 29, -0.6 * 29])).abs().max() < 1
     assert camera(filmed(motion()).float(), True).still
+
+
+def test_a_leap_begins_a_new_canvas():
+    canvas = Canvas.of(SIZE).moved(motion(3))
+    leapt = canvas.moved(motion(400))
+    assert leapt.number == canvas.number + 1 and leapt.still
+    brought, inside = leapt.brought(canvas, canvas.lay(picture(*SIZE)))
+    assert brought.shape[-2:] == SIZE and not inside.any()

@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from adain_style_transfer.adain.motion import camera_motion, flow_motion, inside_of, small_views
+from adain_style_transfer.adain.canvas import Camera
+from adain_style_transfer.adain.motion import _Level, camera_motion, flow_motion, inside_of, small_views
 from samples import picture
 
 HEIGHT, WIDTH = 180, 320
@@ -76,3 +77,21 @@ def test_flow():
     grid = flow_motion()(here, rest)
     assert pixels_off(grid, motion) < 0.5
     assert 0.97 < inside_of(grid).mean() < 1
+
+
+def test_a_motion_that_leaves_the_picture_fits_nothing():
+    rest, _ = filmed()
+    view = small_views(rest)[-1]
+    away = torch.eye(3)
+    away[0, 2] = 3
+    assert _Level(view, view).misfit(away) == 1
+
+
+def test_faint_repetitions_lead_nowhere():
+    """Stripes fit equally well wherever they are."""
+    generator = torch.Generator().manual_seed(0)
+    for period in range(4, 12):
+        stripes = 0.5 + 0.01 * torch.sin(torch.arange(100) * (6.28 / period)).expand(1, 3, 60, 100)
+        camera = Camera()
+        for _ in range(8):
+            camera((stripes + 0.002 * torch.randn(stripes.shape, generator=generator)).clamp(0, 1), False)

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 import torch
-from adain_style_transfer.adain import AdaINError, Region, StyleError, stylize
+import torch.nn.functional as F
+from adain_style_transfer.adain import AdaINError, Region, StyleError, kept, stylize, tiles
+from adain_style_transfer.adain.canvas import Canvas
+from adain_style_transfer.adain.hold import Hold
 from adain_style_transfer.adain.moments import color_moments
 from adain_style_transfer.adain.smoothing import smoothed
 from adain_style_transfer.adain.temporal import Stability, Task, _begun, measure_shots, paint_frames
@@ -151,8 +155,8 @@ def test_shots_share_their_moments(lite, style):
     shots = measure_shots(lite, lambda: work, chunk=2)
     assert shots.starts == (0, 5)
     expected = color_moments(torch.cat(first, -1).double())
-    assert torch.allclose(shots.of(4)[0][0].mean, expected.mean, atol=1e-6)
-    assert torch.allclose(shots.of(0)[0][0].var, expected.var, atol=1e-6)
+    assert torch.allclose(shots.of(4)[0][0].mean.double(), expected.mean, atol=1e-6)
+    assert torch.allclose(shots.of(0)[0][0].var.double(), expected.var, atol=1e-6)
     assert len(shots.of(8)[0]) == 4
     out = painted(lite, work, Stability(0, 0), shots=shots)
     late = painted(lite, work[6:], Stability(0, 0), shots=shots)  # as after a resumed run
@@ -185,6 +189,57 @@ def test_still_pixels_are_held_and_moving_ones_are_not(lite, style):
 
     assert flicker(held) < 0.5 * flicker(free)
     assert all((a - b)[..., 44:].abs().max() < 1 / 255 for a, b in zip(free, held, strict=True))
+
+
+def test_nothing_is_held_where_a_mask_or_a_region_arrives(lite, style):
+    """On a still picture a mask moves on: what is newly covered is as if nothing was held."""
+    other = lite.encode_style(picture(30, 30, seed=7))
+    frame = picture(32, 64, seed=3)
+    masks = [torch.zeros(1, 1, 32, 64) for _ in range(3)]
+    for i, mask in enumerate(masks):
+        mask[..., : 16 * (i + 1)] = 1
+    for regions in (lambda mask: [Region(style, mask)], lambda mask: [Region(other, mask), Region(style)]):
+        work = [Task(frame, i, regions(mask)) for i, mask in enumerate(masks)]
+        held, free = painted(lite, work, Stability(0, 0.8)), painted(lite, work, STILL)
+        for i in (1, 2):
+            assert torch.equal(held[i][..., 16 * i : 16 * (i + 1)], free[i][..., 16 * i : 16 * (i + 1)])
+
+
+@pytest.mark.parametrize("chunk", [1, 4])
+def test_regions_may_come_and_go(lite, style, chunk):
+    other = lite.encode_style(picture(30, 30, seed=7))
+    masks = [torch.zeros(1, 1, 24, 40), torch.zeros(1, 1, 24, 40)]
+    masks[0][..., :20], masks[1][..., 20:] = 1, 1
+    both = [Region(style, masks[0]), Region(other, masks[1])]
+    work = [Task(frame, i, both[: 1 + i // 3]) for i, frame in enumerate(pan(6))]
+    out = painted(lite, work, Stability(2, 0.5), chunk=chunk)
+    alone = painted(lite, work[:3], Stability(2, 0.5)) + painted(lite, work[3:], Stability(2, 0.5))
+    assert all((a - b).abs().max() < 1e-5 for a, b in zip(out[:3], alone[:3], strict=True))
+    assert measure_shots(lite, lambda: work).starts == (0, 3)
+
+
+def test_frames_after_strength_0_begin_anew(lite, style):
+    frame = picture(24, 40, seed=3)
+    work = [Task(frame, i, [Region(style)], strength=s) for i, s in enumerate([0.0, 0.0, 0.1])]
+    assert torch.equal(painted(lite, work, Stability(0, 0.8))[2], stylize(lite, frame, style, strength=0.1))
+
+
+@pytest.mark.parametrize("color", ["style", "match"])
+def test_large_frames_are_painted_in_tiles(lite, style, color, monkeypatch):
+    """The same with tiles, whether features are kept or not, with a mask that reaches only some of them."""
+    frames = [scenery(2)[..., 12:108, 3 * i : 3 * i + 160].contiguous() for i in range(5)]
+    mask = torch.zeros(1, 1, 96, 160)
+    mask[..., 20:70, 10:100] = soft_mask(50, 90)
+    work = tasks(frames, style, mask=mask)
+    for stability in (STILL, Stability(2, 0.5)):
+        whole = painted(lite, work, stability, color=color)
+        for limit in (2**31, 0):
+            with monkeypatch.context() as small:
+                small.setattr(tiles, "CPU_WHOLE", 1000)
+                small.setattr(tiles, "CPU_TILE", 48)
+                small.setattr(kept, "KEPT_BYTES", limit)
+                cut = painted(lite, work, stability, color=color)
+            assert all((a - b).abs().max() < 0.01 for a, b in zip(whole, cut, strict=True))
 
 
 def test_a_new_style_or_strength_is_not_held_back(lite, style):
@@ -235,6 +290,20 @@ def test_flow_follows_what_moves(lite, style):
         return flicker([frame[..., :48, :] for frame in out], 3) + flicker([frame[..., 48:, :].flip(-1) for frame in out], 3)
 
     assert change(Stability(0, 0.7, flow=True)) < 0.6 * change(Stability(0, 0.7))
+
+
+def test_flow_that_leads_off_the_canvas_holds_nothing():
+    """In the dark everything looks the same, also what was never seen."""
+    hold = Hold(0.8, False)
+    there = F.affine_grid(torch.tensor([[[1, 0, 0.4], [0, 1, 0]]]), [1, 1, 24, 48], align_corners=False)
+    hold._flow = lambda image, old: there
+    size = torch.Size((16, 40))
+    dark, bright = torch.full((1, 3, *size), 0.01), torch.full((1, 3, *size), 0.8)
+    earlier = Canvas.of(size)
+    later = replace(earlier, placing=earlier.placing + torch.tensor([[0, 0, 8.0], [0, 0, 0], [0, 0, 0]]).double())
+    hold(earlier, dark, bright, None, new=True)
+    laid, painted = later.lay(dark), later.lay(bright)
+    assert (hold(later, laid, painted, None, new=False) - painted).abs().max() < 0.01
 
 
 def test_flow_without_opencv_says_what_to_install(lite, style, monkeypatch):

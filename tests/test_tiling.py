@@ -98,11 +98,11 @@ def test_the_decoder_and_its_halves_see_no_further_than_their_halos(network):
 
 
 def test_blocks_are_the_tiles_in_squares():
-    tiles = plan(torch.Size((5 * 64, 7 * 64)), 64, 8)
+    tiles = plan(torch.Size((5 * 512, 7 * 512)), 512, 8)
     squares = blocks(tiles)
     assert sorted(tile for block in squares for tile in block) == sorted(tiles)
     assert [len(block) for block in squares] == [9, 9, 3, 6, 6, 2]
-    assert all(tile.rows.stop <= 192 and tile.columns.stop <= 192 for tile in squares[0])
+    assert all(tile.rows.stop <= 1536 and tile.columns.stop <= 1536 for tile in squares[0])
 
 
 @given(height=st.integers(1, 500), width=st.integers(1, 500), side=st.integers(1, 300), stride=st.sampled_from([1, 2, 8]))

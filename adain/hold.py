@@ -50,7 +50,8 @@ class Hold:
         *pictures, inside = canvas.brought(earlier, *pictures)
         if self._flow:
             grid = self._flow(image, pictures[0])
-            # What lies partly outside of the earlier canvas is outside.
+            # Near the edge of the earlier canvas `resample` sees what is outside of it.
+            inside = 1 - F.max_pool2d(1 - inside, 9, stride=1, padding=4)
             inside = F.grid_sample(inside, grid, "bilinear", "zeros", align_corners=False).ge(0.999).to(image)
             pictures = [resample(picture, grid) for picture in pictures]
         share = self._share * inside * _sameness(image, pictures[0])

@@ -111,7 +111,7 @@ class Canvas:
         return translated(painted, x - left, y - top, self.frame)
 
     def brought(self, earlier: Canvas, *pictures: Tensor) -> tuple[Tensor, ...]:
-        """`pictures` [B, C, h, w] on the canvas of the frame before, `earlier`, on this one.
+        """`pictures` [B, C, h, w] in 0..1 on the canvas of the frame before, `earlier`, on this one.
 
         One more is added at the end: [1, 1, H, W], 1 where they show anything.
         """
@@ -122,7 +122,7 @@ class Canvas:
             return tuple(F.pad(p, edges) if any(edges) else p for p in (*pictures, everywhere))
         assert self.before is not None  # a new canvas knows the last one
         grid = _grid(self.before, self.window, earlier.window, pictures[0])
-        return *(resample(p, grid) for p in pictures), inside_of(grid)
+        return *(resample(p, grid).clamp_(0, 1) for p in pictures), inside_of(grid)
 
     @property
     def _turned(self) -> bool:

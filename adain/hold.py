@@ -53,12 +53,12 @@ class Hold:
             # Near the edge of the earlier canvas `resample` sees what is outside of it.
             inside = 1 - F.max_pool2d(1 - inside, 9, stride=1, padding=4)
             inside = F.grid_sample(inside, grid, "bilinear", "zeros", align_corners=False).ge(0.999).to(image)
-            pictures = [resample(picture, grid) for picture in pictures]
+            pictures = [resample(picture, grid).clamp_(0, 1) for picture in pictures]
         share = self._share * inside * _sameness(image, pictures[0])
         if weights is not None:
             before = pictures[2] if len(pictures) > 2 else torch.zeros_like(weights)
             share = share * (1 - (weights - before).abs().sum(1, keepdim=True)).clamp(0, 1)
-        return pictures[1].clamp(0, 1), share
+        return pictures[1], share
 
 
 def _sameness(image: Tensor, other: Tensor) -> Tensor:

@@ -154,4 +154,4 @@ def _laid(stream: Iterable[Work]) -> Iterator[Work]:
         laid = canvas.lay(image).clamp_(0, 1)
         if work.task.image.dtype == torch.uint8:
             laid = laid.mul_(255).round_().byte()
-        yield replace(work, canvas=canvas, laid=laid.to(work.task.image))
+        yield replace(work, canvas=canvas, laid=laid.to(work.task.image).contiguous())

@@ -89,7 +89,7 @@ class Canvas:
         small = across * down <= _LARGEST * (width + 2 * _GRID) * (height + 2 * _GRID)
         if _SCALES[0] <= min(scales) and max(scales) <= _SCALES[1] and small and moved._meets(self):
             return moved
-        return Canvas(self.frame, Canvas.of(self.frame).placing, self.number + 1, placing)
+        return replace(Canvas.of(self.frame), number=self.number + 1, before=placing)
 
     def lay(self, image: Tensor) -> Tensor:
         """`image` [B, C, height, width] of the frame on the canvas; around it, its reflection."""

@@ -45,6 +45,7 @@ class Moments:
     weight: Tensor
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> Moments:
+        """The same on `device` in `dtype`."""
         return Moments(*(t.to(device, dtype) for t in (self.mean, self.var, self.weight)))
 
     def statistics(self, correction: int = 0) -> Statistics:

@@ -1,9 +1,9 @@
-"""Video with less flicker: content moments smoothed over frames, and unchanged pixels kept from frame to frame.
+"""Video with less flicker: content moments smoothed over frames, a canvas that stands still, unchanged pixels kept from frame to frame.
 
 Per-frame AdaIN flickers because each frame is normalised by its own moments, which drift as things enter, leave and move, and
 because the network answers to noise and sub-pixel motion. So the moments of a frame are merged with those of its neighbours
-(moments of a union are arithmetic: `moments.merge`), never across a cut, and where the input did not change, or only moved with the
-camera, the previous painted frame shows through. Everything streams: memory depends on the look-ahead of `Stability`, not on the
+(moments of a union are arithmetic: `moments.merge`), never across a cut; frames are painted on a canvas that does not move with
+the camera (`canvas`); and where the input did not change the previous painted frame shows through (`hold`). Everything streams: memory depends on the look-ahead of `Stability`, not on the
 length of the clip, and a frame's result does not depend on how many are painted at once.
 """
 
@@ -44,7 +44,7 @@ class Stability:
     radius: int = 8
     """Content moments are averaged over this many frames on either side, weighted by a raised cosine."""
     hold: float = 0.65
-    """0..1 (excluded): the previous painted frame's share where the input did not change."""
+    """0..1 (excluded): the previous painted frame's share where the input did not change. At 0 the camera is not followed either."""
     flow: bool = False
     """Follow each pixel's own motion by dense optical flow (OpenCV's DIS); without it only what stands still or moves with the
     camera is held."""
@@ -62,7 +62,8 @@ class Stability:
 
     @property
     def warmup(self) -> int:
-        """From how many frames before it a frame is determined to within half an 8-bit step."""
+        """By how many painted frames before it a frame is determined to within half an 8-bit step, if the camera was followed from
+        the beginning (`Task.painted`)."""
         return 2 * self.radius + 1 + (math.ceil(math.log(1 / 512) / math.log(self.hold)) if self.hold else 0)
 
 

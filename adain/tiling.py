@@ -119,33 +119,16 @@ def paint_tiles(
     """
     if weights is not None:
         tiles = _without_unreached(images, out, weights, tiles, advance)
-    if kept is not None or model.device.type != "cpu":
-        _paint(model, images, out, content, targets, weights, strength, color, tiles, advance, kept)
+    if kept is None and model.device.type == "cpu":
+        for block in blocks(tiles):
+            area = hull(block).grown(model.halo, images.shape[-2:])
+            seen, seen_weights = area.of(images), None if weights is None else area.of(weights)
+            made = feature_maps(model, area.size)
+            for tile in plan(area.size, CPU_TILE, model.stride):
+                _encode_tile(model, seen, content, targets, seen_weights, strength, tile, made)
+            inner = [tile.within(area) for tile in block]
+            paint_tiles(model, seen, area.of(out), content, targets, seen_weights, strength, color, inner, advance, made)
         return
-    for block in blocks(tiles):
-        area = hull(block).grown(model.halo, images.shape[-2:])
-        seen, seen_weights = area.of(images), None if weights is None else area.of(weights)
-        kept = feature_maps(model, area.size)
-        for tile in plan(area.size, CPU_TILE, model.stride):
-            _encode_tile(model, seen, content, targets, seen_weights, strength, tile, kept)
-        inner = [tile.within(area) for tile in block]
-        _paint(model, seen, area.of(out), content, targets, seen_weights, strength, color, inner, advance, kept)
-
-
-def _paint(
-    model: StyleTransferModel,
-    images: Tensor,
-    out: Tensor,
-    content: Content,
-    targets: Targets,
-    weights: Tensor | None,
-    strength: float,
-    color: ColorMode,
-    tiles: Sequence[Tile],
-    advance: Advance,
-    kept: list[Tensor] | None,
-) -> None:
-    """The `tiles`, by the features `kept` of all of `images`, or each by its own."""
     if kept is not None and tiles:
         kept = [*kept[:-1], _prepared(model, kept, content, targets, weights, strength, images)]
     size = images.shape[-2:]
@@ -164,9 +147,11 @@ def _paint(
 
 def _without_unreached(images: Tensor, out: Tensor, weights: Tensor, tiles: Sequence[Tile], advance: Advance) -> list[Tile]:
     """The tiles that `weights` reach; the others are painted: they stay as they are."""
-    reached = [tile for tile in tiles if tile.of(weights).any()]
+    reached = []
     for tile in tiles:
-        if tile not in reached:
+        if tile.of(weights).any():
+            reached.append(tile)
+        else:
             _store(out, tile, _values(tile.of(images)))
             advance(1)
     return reached

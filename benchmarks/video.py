@@ -17,7 +17,7 @@ import torch
 from adain_style_transfer import adain, weights
 from adain_style_transfer.adain.images import resize
 from adain_style_transfer.adain.temporal import Stability, Task, paint_frames
-from adain_style_transfer.adain.video import Encoding, Frame, convert
+from adain_style_transfer.adain.video import Frame, convert
 from torch import Tensor
 
 SAMPLES = Path(weights.__file__).parent / "samples"
@@ -68,7 +68,7 @@ def main() -> None:
                     started = time.perf_counter()
 
         print(f"{options.size[0]} x {options.size[1]}, {model.dtype}, {torch.get_num_threads()} threads, {stability}")
-        convert(clip, Path(folder) / "out.mp4", paint, encoding=Encoding(preset="veryfast"))
+        convert(clip, Path(folder) / "out.mp4", paint)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@ Per-frame AdaIN flickers because each frame is normalised by its own moments, wh
 because the network answers to noise and sub-pixel motion. So the moments of a frame are merged with those of its neighbours
 (moments of a union are arithmetic: `moments.merge`), never across a cut; frames are painted on a canvas that does not move with
 the camera (`canvas`); and where the input did not change the previous painted frame shows through (`hold`).
-Everything streams: memory depends on the look-ahead of `Stability`, not on the length of the clip, and a frame's result does not depend on how
-many are painted at once.
+Everything streams: memory depends on the look-ahead of `Stability`, not on the length of the clip, and a frame's result does not
+depend on how many are painted at once.
 """
 
 from __future__ import annotations

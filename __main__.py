@@ -1,5 +1,5 @@
 """`python -m adain_style_transfer` is the `adain` command."""
 
-from .adain.cli import main
+from .cli import main
 
 raise SystemExit(main())

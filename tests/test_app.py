@@ -12,9 +12,9 @@ pytest.importorskip("gradio", reason="the app needs the extra: pip install adain
 import samples
 import torch
 from adain_style_transfer import adain, weights
-from adain_style_transfer.adain.cli import main as cli
 from adain_style_transfer.app import launch
 from adain_style_transfer.app.painting import Ingredient, model_choices, paint
+from adain_style_transfer.cli import main as cli
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from adain_style_transfer import adain, weights
-from adain_style_transfer.adain import cli
+from adain_style_transfer import adain, cli, weights
 from adain_style_transfer.adain.images import read_picture
 from adain_style_transfer.weights.presets import preset_names
 from PIL import Image
@@ -157,7 +156,7 @@ def test_a_defect_of_ours_gets_a_sentence_too(pictures: Path, monkeypatch: pytes
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("unable to find an engine\nto execute this computation")
 
-    monkeypatch.setattr(cli, "stylize", broken)
+    monkeypatch.setattr(cli.stylize, "stylize", broken)
     arguments = ["stylize", str(pictures / "photo.png"), "--style", str(pictures / "art.png"), "-o", str(pictures / "o.png")]
     assert cli.main(arguments) == 1
     assert "RuntimeError: unable to find an engine to execute" in capsys.readouterr().err

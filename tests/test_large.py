@@ -10,8 +10,8 @@ import pytest
 import torch
 from adain_style_transfer import adain, weights
 from adain_style_transfer.adain import ImageError, large
-from adain_style_transfer.adain.cli import main
 from adain_style_transfer.adain.large import Request, stylize_file
+from adain_style_transfer.cli import main
 from samples import picture, soft_mask
 
 pyvips = pytest.importorskip("pyvips", reason="large pictures need libvips: pip install .[large]")
@@ -131,7 +131,7 @@ PAINT = """
 import resource, sys
 gigabyte = 2**30
 resource.setrlimit(resource.RLIMIT_DATA, (int(float(sys.argv[1]) * gigabyte),) * 2)  # private memory; mapped files are not part of it
-from adain_style_transfer.adain.cli import main
+from adain_style_transfer.cli import main
 sys.exit(main(["stylize", sys.argv[2], "--style", "great-wave", "-o", sys.argv[3], "--device", "cpu"]))
 """
 

@@ -16,7 +16,7 @@ import torch
 
 av = pytest.importorskip("av", reason="the tests of video need PyAV: pip install .[video]")
 
-from adain_style_transfer.adain import cli  # noqa: E402
+from adain_style_transfer import cli  # noqa: E402
 from adain_style_transfer.adain.errors import VideoError  # noqa: E402
 from adain_style_transfer.adain.video import Encoding, Frame, VideoReader, convert, frames, partial_of  # noqa: E402
 

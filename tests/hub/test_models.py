@@ -7,8 +7,8 @@ import samples
 import torch
 from adain_style_transfer import adain, weights
 from adain_style_transfer.adain.architectures.vgg19 import NAOTO_ENCODER, VGG19
-from adain_style_transfer.adain.cli import main as cli
 from adain_style_transfer.adain.errors import ModelError
+from adain_style_transfer.cli import main as cli
 from adain_style_transfer.weights import catalog
 from adain_style_transfer.weights.convert import extract_decoder
 from adain_style_transfer.weights.download import HubError

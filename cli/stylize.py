@@ -1,4 +1,4 @@
-"""The command line: `adain stylize`, `adain demo`, `adain style`, and the commands on models of `cli_models`."""
+"""The command line: `adain stylize`, `adain demo`, `adain style`, and the commands on models of `models`."""
 
 from __future__ import annotations
 
@@ -14,9 +14,17 @@ from torch import Tensor
 from tqdm import tqdm
 
 from .. import weights as weight_files
+from ..adain.color import ColorMode
+from ..adain.errors import AdaINError, ImageError, StyleError
+from ..adain.images import EXTENSIONS, at_short_side, read_mask, read_picture, resize, write_picture
+from ..adain.large import Request, is_large, stylize_file
+from ..adain.model import StyleTransferModel
+from ..adain.sheet import contact_sheet
+from ..adain.style import Style
+from ..adain.transfer import stylize
 from ..weights import presets
-from . import cli_models, cli_video
-from .cli_options import (
+from . import models, video
+from .options import (
     add_model_options,
     add_style_size,
     count,
@@ -29,14 +37,6 @@ from .cli_options import (
     share,
     size,
 )
-from .color import ColorMode
-from .errors import AdaINError, ImageError, StyleError
-from .images import EXTENSIONS, at_short_side, read_mask, read_picture, resize, write_picture
-from .large import Request, is_large, stylize_file
-from .model import StyleTransferModel
-from .sheet import contact_sheet
-from .style import Style
-from .transfer import stylize
 
 _SAMPLES = Path(weight_files.__file__).parent / "samples"
 _DEMO_PRESETS = ("great-wave", "the-scream", "venice", "the-star", "schiele")
@@ -280,8 +280,8 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--host", default="127.0.0.1", help="address to serve at (default: 127.0.0.1, this machine alone)")
     command.add_argument("--port", type=count, default=7860, help="default: 7860")
 
-    cli_models.add_commands(commands, _command)
-    cli_video.add_commands(commands, _command)
+    models.add_commands(commands, _command)
+    video.add_commands(commands, _command)
 
     style = commands.add_parser("style", help="save and show styles").add_subparsers(required=True, metavar="COMMAND")
     command = _command(style, "save", _style_save, "save the style of an image as a small file")

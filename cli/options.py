@@ -10,11 +10,11 @@ from pathlib import Path
 import torch
 
 from .. import weights as weight_files
+from ..adain.errors import AdaINError, ImageError, StyleError
+from ..adain.images import EXTENSIONS, read_picture
+from ..adain.model import StyleTransferModel
+from ..adain.style import Style, normalized_weights
 from ..weights import presets
-from .errors import AdaINError, ImageError, StyleError
-from .images import EXTENSIONS, read_picture
-from .model import StyleTransferModel
-from .style import Style, normalized_weights
 
 DTYPES = {"auto": None, "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 

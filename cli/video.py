@@ -15,23 +15,23 @@ from typing import TYPE_CHECKING, Any, get_args
 from torch import Tensor
 from tqdm import tqdm
 
-from .cli_models import AddCommand
-from .cli_options import add_model_options, add_style_size, expand_styles, load_model, make_folder, numbers, read_style, share, size
-from .color import ColorMode
-from .errors import ImageError, KeyframeError, StyleError, VideoError
-from .images import read_mask
-from .keyframes import Keyframes, StyleTrack
-from .style import Region, Style
-from .temporal import Shots, Stability, Task, measure_shots, paint_frames
+from ..adain.color import ColorMode
+from ..adain.errors import ImageError, KeyframeError, StyleError, VideoError
+from ..adain.images import read_mask
+from ..adain.keyframes import Keyframes, StyleTrack
+from ..adain.style import Region, Style
+from ..adain.temporal import Shots, Stability, Task, measure_shots, paint_frames
+from .models import AddCommand
+from .options import add_model_options, add_style_size, expand_styles, load_model, make_folder, numbers, read_style, share, size
 
 if TYPE_CHECKING:
-    from .video import Frame
+    from ..adain.video import Frame
 
 # PyAV is imported inside the command: it is an extra.
 
 
 def _video(options: argparse.Namespace) -> int:
-    from .video import Encoding, convert, frames, partial_of
+    from ..adain.video import Encoding, convert, frames, partial_of
 
     output = Path(options.output)
     if not output.suffix:

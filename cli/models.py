@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from .errors import ModelError
+from ..adain.errors import ModelError
 
 
 class AddCommand(Protocol):

@@ -134,8 +134,11 @@ def resize(x: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
     return F.interpolate(x.float(), size=tuple(size), mode=mode, antialias=True).clamp(0, 1)
 
 
-def check_image(image: Tensor, label: str) -> None:
-    """Raise ImageError unless `image` is float [B, 3, H, W], finite, in 0..1."""
+def check_image(image: Tensor, label: str) -> Tensor:
+    """`image` [B, 3, H, W] clamped to 0..1, itself if it lies there.
+
+    Raises ImageError unless it is floating-point, finite, and pixels of 0..1 that overshoot at most.
+    """
     if image.ndim != 4 or image.shape[1] != 3 or not image.numel():
         raise ImageError(f"The {label} has the shape {list(image.shape)}. Expected [batch, 3, height, width] with at least one pixel.")
     if not image.is_floating_point():
@@ -144,13 +147,21 @@ def check_image(image: Tensor, label: str) -> None:
     if not (low.isfinite() and high.isfinite()):
         frame = next(i for i, frame in enumerate(image) if not frame.isfinite().all())
         raise ImageError(f"The {label} holds NaN or infinite values in frame {frame} (counting from 0). Mend what made it.")
-    _check_range(low, high, label)
+    return _clamped(image, float(low), float(high), label)
 
 
-def _check_range(low: Tensor, high: Tensor, label: str) -> None:
-    # Resampling filters and VAEs overshoot a little; a range like 0..255 or -1..1 is a mistake.
-    if low < -0.1 or high > 1.1:
-        raise ImageError(f"The {label} has values from {low:.3g} to {high:.3g}. Expected 0..1.")
+def _clamped(values: Tensor, low: float, high: float, label: str) -> Tensor:
+    """`values`, which range from `low` to `high`, within 0..1. Raises ImageError for what is plainly 0..255 or -1..1."""
+    if low >= 0 and high <= 1:
+        return values
+    # Bicubic enlargement reaches -0.45 and 1.45, sharpening and light of HDR go further; then black overshoots no more than
+    # white does, and the mean stays that of a picture.
+    below, above = -low, high - 1
+    if above > 1 and values.mean(dtype=torch.float32) > 2:
+        raise ImageError(f"The {label} has values from {low:.3g} to {high:.3g}. Expected 0..1: divide 8-bit values by 255.")
+    if below > 0.5 and below > 2 * above:
+        raise ImageError(f"The {label} has values from {low:.3g} to {high:.3g}. Expected 0..1: halve values of -1..1 and add 0.5.")
+    return values.clamp(0, 1)
 
 
 def check_mask(mask: Tensor, label: str, batch: int) -> Tensor:
@@ -164,7 +175,8 @@ def check_mask(mask: Tensor, label: str, batch: int) -> Tensor:
     shaped = shaped.float()
     if not shaped.isfinite().all():
         raise ImageError(f"The {label} holds NaN or infinite values. Expected 0..1.")
-    _check_range(*torch.aminmax(shaped), label)
+    low, high = torch.aminmax(shaped)
+    shaped = _clamped(shaped, float(low), float(high), label)
     if len(shaped) not in (1, batch):
         raise ImageError(f"The {label} has {len(shaped)} frames for {batch} pictures. Give one mask, or one for each picture.")
-    return shaped.clamp(0, 1)
+    return shaped

@@ -140,7 +140,7 @@ class StyleTransferModel(nn.Module):
         `mask` [S or 1, 1, h, w] in 0..1 says which part of the image is the style. `size` is the short side in pixels
         to which the image is scaled first (0: as it is); smaller gives finer strokes. Raises ImageError for bad tensors.
         """
-        check_image(image, "style image")
+        image = check_image(image, "style image")
         if mask is not None:
             mask = check_mask(mask, "style mask", len(image))
             if not (mask.amax((1, 2, 3)) > 0).all():

@@ -121,7 +121,9 @@ def _begun(model: StyleTransferModel, tasks: Iterable[Task], color: str, look_fo
 
     def begin(task: Task) -> Work:
         image = task.image if task.image.is_floating_point() else task.image[..., :1, :1] / 255
-        check_image(image, "frame")
+        image = check_image(image, "frame")
+        if task.image.is_floating_point():
+            task = replace(task, image=image)
         check_request(model, image, task.regions, task.strength, color)
         styles = [region.style.to(model.device) for region in task.regions]
         return Work(model, task, False, [style.levels for style in styles], Canvas.of(task.image.shape[-2:]))

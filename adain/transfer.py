@@ -52,7 +52,7 @@ def stylize(
 
     Raises ImageError for unusable tensors and StyleError for unusable styles, strengths and colour modes.
     """
-    check_image(content, "content")
+    content = check_image(content, "content")
     if chunk < 0:
         raise ImageError(f"The chunk is {chunk} frames. Give how many to process together, or 0 to have it chosen.")
     if tile < 0:

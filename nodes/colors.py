@@ -69,8 +69,7 @@ class MatchColors(io.ComfyNode):
     def execute(cls, image: Tensor, reference: Tensor, method: str, strength: float) -> ImageOut:
         rgb, alpha = from_image(image)
         target, _ = from_image(reference)
-        check_image(rgb, "image")
-        check_image(target, "reference")
+        rgb, target = check_image(rgb, "image"), check_image(target, "reference")
         if len(target) not in (1, len(rgb)):
             raise ImageError(f"There are {len(target)} references for {len(rgb)} images. Give one, or one for each image.")
         report = Reporter(len(rgb))

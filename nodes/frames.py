@@ -67,7 +67,7 @@ def paint(
     Pictures too large for the device's free memory are painted in tiles. When it runs out of memory nevertheless, the chunk is
     halved, then the tiles, and the chunk's pictures are painted again.
     """
-    check_image(content, "image")
+    content = check_image(content, "image")
     count = count_of(content, regions)
     if mask is not None:
         check_mask(mask, "mask", count)

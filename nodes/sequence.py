@@ -50,7 +50,7 @@ def paint_sequence(
     chunk: int,
 ) -> Tensor:
     """As `frames.paint`, but the pictures follow each other in time."""
-    check_image(content, "image")
+    content = check_image(content, "image")
     regions = () if isinstance(style, TimedStyle) else regions_of(style)
     content = content.expand(count_of(content, regions), -1, -1, -1)
     for plane in (mask, *(region.mask for region in regions)):

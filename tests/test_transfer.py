@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 from adain_style_transfer import adain
 from adain_style_transfer.adain import ImageError, Region, StyleError
 from adain_style_transfer.adain.moments import Statistics, color_moments
@@ -422,18 +423,70 @@ def test_masks_that_cannot_be_used(lite, style, mask, words):
         lite.encode_style(contents, mask)
 
 
-def test_masks_that_overshoot_a_little_are_clamped(lite, style):
-    content, mask = picture(16, 16), torch.cat([torch.full((1, 1, 16, 8), -0.05), torch.full((1, 1, 16, 8), 1.05)], 3)
+def test_masks_that_overshoot_are_clamped(lite, style):
+    content, mask = picture(16, 16), torch.cat([torch.full((1, 1, 16, 8), -0.4), torch.full((1, 1, 16, 8), 1.4)], 3)
     clean = mask.clamp(0, 1)
     assert torch.equal(stylize(lite, content, style, mask=mask), stylize(lite, content, style, mask=clean))
     assert torch.equal(lite.encode_style(content, mask).levels[1].std, lite.encode_style(content, clean).levels[1].std)
 
 
-def test_contents_that_overshoot_a_little_still_give_values_in_range(lite, style):
-    content = picture(16, 16)
-    content[0, 0, 0], content[0, 1, 1] = 1.08, -0.08
+def enlarged(drawing):
+    """As ComfyUI enlarges it: bicubic, not clamped, which reaches -0.4 and 1.4 around single pixels."""
+    return F.interpolate(drawing, scale_factor=2.6, mode="bicubic")
+
+
+def sharpened(image):
+    return image + 1.5 * (image - F.avg_pool2d(image, 5, 1, 2))
+
+
+def drawing():
+    """Black and white pixels and lines."""
+    return (torch.rand(1, 1, 24, 24, generator=torch.Generator().manual_seed(0)) > 0.7).float().expand(-1, 3, -1, -1)
+
+
+OVERSHOOTING = {
+    "a drawing enlarged": enlarged(drawing()),
+    "a drawing on black sharpened": sharpened(drawing()),
+    "a drawing on white sharpened": sharpened(1 - drawing()),
+    "a photograph enlarged and sharpened": sharpened(enlarged(picture(24, 24))),
+    "light of HDR": picture(24, 24) ** 3 * 12,
+    "white a rounding above 1": torch.full((1, 3, 8, 8), 1.001),
+}
+
+
+@pytest.mark.parametrize("kind", OVERSHOOTING)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_pictures_that_overshoot_are_clamped(lite, style, kind, dtype):
+    image = OVERSHOOTING[kind].to(dtype)
+    assert image.max() > 1
+    before, clean = image.clone(), image.clamp(0, 1)
     for color in COLORS:
-        assert_picture(stylize(lite, content, style, color=color, mask=left_half(16, 16)), content)
+        got = stylize(lite, image, style, color=color, mask=left_half(*image.shape[-2:]))
+        assert_picture(got, image)
+        assert torch.equal(got, stylize(lite, clean, style, color=color, mask=left_half(*image.shape[-2:])))
+    assert torch.equal(stylize(lite, image, style, tile=16), stylize(lite, clean, style, tile=16))
+    assert torch.equal(lite.encode_style(image).levels[1].std, lite.encode_style(clean).levels[1].std)
+    assert torch.equal(image, before)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (picture(24, 24) * 255, ["255", r"0\.\.1", "divide"]),
+        (picture(24, 24) * 0.1 * 255, ["divide"]),
+        (drawing() * 255, ["divide"]),
+        (picture(24, 24) * 2 - 1, ["-1", r"0\.\.1", "add 0.5"]),
+        (drawing() * 2 - 1, ["add 0.5"]),
+        (1 - drawing() * 2, ["add 0.5"]),
+        ((picture(24, 24) * 2 - 1) * 1.1, ["add 0.5"]),
+    ],
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_pictures_in_another_range_are_refused(lite, style, values, words, dtype):
+    with fails(ImageError, "content", *words):
+        stylize(lite, values.to(dtype), style)
+    with fails(ImageError, "mask", *words):
+        stylize(lite, picture(24, 24), style, mask=values.reshape(1, 1, -1, 24).to(dtype))
 
 
 @pytest.mark.parametrize("strength", [-0.1, 1.1, math.nan, math.inf])

@@ -45,7 +45,7 @@ def affine(content: Statistics, target: Statistics) -> Affine:
     if content.std.ndim != 3:
         scale = target.std / content.std
         return Affine(scale, target.mean - scale * content.mean)
-    inverse = torch.linalg.inv(content.std)
+    inverse = matrix_power(content.std, -1)
     root = matrix_power(content.std @ target.std @ target.std @ content.std, 0.5)
     scale = inverse @ root @ inverse
     return Affine(scale, target.mean - (scale @ content.mean[..., None])[..., 0])

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .motion import camera_motion, in_lines, inside_of, small_views
-from .resample import resample, translated
+from .resample import bicubic, resample, translated
 
 _GRID = 8
 """Canvases begin and end at multiples of so many pixels: the stride of every architecture."""
@@ -97,7 +97,7 @@ class Canvas:
             return image
         if self._turned:  # bicubic is good enough here: what it blurs, painting makes sharp again
             grid = _grid(self.placing.inverse(), self.window, self._area, image)
-            return F.grid_sample(image, grid, "bicubic", "reflection", align_corners=False)
+            return bicubic(image, grid, "reflection")
         (left, top, width, height), (x, y) = self.window, self.placing[:2, 2].tolist()
         return translated(image, left - x, top - y, torch.Size((height, width)))
 

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from .devices import capable
 from .errors import ImageError
 from .files import replacing
 
@@ -131,7 +132,7 @@ def resize(x: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
     if tuple(x.shape[-2:]) == tuple(size):
         return x
     mode = "bilinear" if x.shape[1] == 1 else "bicubic"  # masks must not ring
-    return F.interpolate(x.float(), size=tuple(size), mode=mode, antialias=True).clamp(0, 1)
+    return F.interpolate(capable(x).float(), size=tuple(size), mode=mode, antialias=True).clamp(0, 1).to(x.device)
 
 
 def check_image(image: Tensor, label: str) -> Tensor:

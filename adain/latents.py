@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .affine import affine
+from .devices import capable
 from .errors import ImageError, StyleError
 from .images import check_mask
 from .moments import CHANNEL_EPS, Statistics, blend, channel_moments
@@ -138,8 +139,8 @@ def latent_mask(mask: Tensor, latent: Tensor) -> Tensor:
     """
     # Averages, not a wider filter: a latent pixel is covered by the pixels it stands for, and a mask of whole blocks keeps its edge.
     if latent.ndim == 4:
-        return F.interpolate(check_mask(mask, "mask", len(latent)), size=latent.shape[2:], mode="area")
-    frames = check_mask(mask, "mask", len(mask)).transpose(0, 1)[None]
+        return F.interpolate(capable(check_mask(mask, "mask", len(latent))), size=latent.shape[2:], mode="area")
+    frames = capable(check_mask(mask, "mask", len(mask))).transpose(0, 1)[None]
     if frames.shape[2] == 1:
         return F.interpolate(frames[:, :, 0], size=latent.shape[3:], mode="area")
     clip = F.interpolate(frames, size=latent.shape[2:], mode="area")
@@ -189,7 +190,7 @@ def _at(target: Tensor, own: Tensor) -> Tensor:
     """Maps of moments at the size of `own`; plain moments as they are."""
     if target.ndim == 2 or target.shape[-2:] == own.shape[-2:]:
         return target
-    return F.interpolate(target, size=own.shape[-2:], mode="bilinear", antialias=True)
+    return F.interpolate(capable(target), size=own.shape[-2:], mode="bilinear", antialias=True)
 
 
 def _gaussian(x: Tensor, window: tuple[float, ...]) -> Tensor:

@@ -45,8 +45,8 @@ class Moments:
     weight: Tensor
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> Moments:
-        """The same on `device` in `dtype`."""
-        return Moments(*(t.to(device, dtype) for t in (self.mean, self.var, self.weight)))
+        """The same on `device` in `dtype`; one of both devices is the CPU, where any dtype is made into any."""
+        return Moments(*(t.cpu().to(dtype).to(device) for t in (self.mean, self.var, self.weight)))
 
     def statistics(self, correction: int = 0) -> Statistics:
         """Mean and standard deviation; `correction=1` is the unbiased deviation that some published networks use."""
@@ -126,9 +126,13 @@ def blend(statistics: Sequence[Statistics], weights: Sequence[float | Tensor]) -
 
 
 def matrix_power(symmetric: Tensor, exponent: float) -> Tensor:
-    """`symmetric` [B, n, n], positive semi-definite, to a real power."""
-    values, vectors = torch.linalg.eigh(symmetric)
-    return (vectors * values.clamp_min(1e-12).pow(exponent)[..., None, :]) @ vectors.transpose(-1, -2)
+    """`symmetric` [B, n, n], positive semi-definite, to a real power.
+
+    It is so small that the CPU is no slower; MPS finds no eigenvectors before torch 2.14, and has no float64.
+    """
+    values, vectors = torch.linalg.eigh(symmetric.cpu().double())
+    power = (vectors * values.clamp_min(1e-12).pow(exponent)[..., None, :]) @ vectors.transpose(-1, -2)
+    return power.to(symmetric)
 
 
 def _pixel_moments(x: Tensor) -> Moments:

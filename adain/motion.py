@@ -33,7 +33,7 @@ def small_views(image: Tensor) -> list[Tensor]:
     """The luma of `image` [1, 3, H, W] at the sizes at which the camera is followed, from coarse to fine; none of a tiny one."""
     side = min(image.shape[-2:])
     pool = max(1, side // _FINEST)
-    finest = luma(F.avg_pool2d(image, pool))
+    finest = luma(F.avg_pool2d(image, pool)).cpu()  # so small that no device is faster, and not all have what follows
     return [_blurred(F.avg_pool2d(finest, factor)) for factor in _STEPS if side >= _LEAST_SIDE * pool * factor]
 
 

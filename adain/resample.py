@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .devices import capable
+
 _LOBES = 4
 
 
@@ -32,7 +34,12 @@ def resample(image: Tensor, grid: Tensor) -> Tensor:
 
     Bicubic between the pixels of the image at twice its size.
     """
-    return F.grid_sample(doubled(image), grid, "bicubic", "border", align_corners=False)
+    return bicubic(doubled(image), grid, "border")
+
+
+def bicubic(image: Tensor, grid: Tensor, outside: str) -> Tensor:
+    """`F.grid_sample` with `align_corners=False`, "border" or "reflection" being `outside`, on any device."""
+    return F.grid_sample(capable(image), capable(grid), "bicubic", outside, align_corners=False).to(image.device)
 
 
 def doubled(image: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from .canvas import Camera, Canvas
 from .color import ColorMode, apply_color_mode, lay_over
+from .devices import capable
 from .errors import StyleError
 from .hold import Hold
 from .images import check_image
@@ -136,7 +137,7 @@ def _begun(model: StyleTransferModel, tasks: Iterable[Task], color: str, look_fo
     before = change = 0.0  # changes from the frame before to the waiting one, and the one before that
     for task in tasks:
         work = begin(task)
-        means = F.adaptive_avg_pool2d(work.task.image.float(), _TILES) / (1 if work.task.image.is_floating_point() else 255)
+        means = F.adaptive_avg_pool2d(capable(work.task.image).float(), _TILES) / (1 if work.task.image.is_floating_point() else 255)
         after = 0.0 if tiles is None else float((means - tiles).square().mean().sqrt())
         if waiting is not None:
             yield replace(waiting, starts_shot=change > max(_CUT, _CUT_RATIO * max(before, after)))

@@ -7,7 +7,7 @@ into memory. What is there after an interruption is used by the next run, if it 
 from __future__ import annotations
 
 import hashlib
-import shutil
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,9 +26,13 @@ from .passes import Content
 from .style import Style
 from .tiles import blocks, choose_side, plan
 from .tiling import match_tiles, measure_tiles, paint_tiles
+from .workspace import allocate, left_over, text, workspace
 
 LARGE_PIXELS = 100_000_000
 """From this size on a picture is painted from file to file; in memory it would take 1.2 GB as floats, twice that with the result."""
+
+_LONGEST_SIDE = {".png": 2**31, ".tif": 2**31, ".tiff": 2**31, ".ppm": 2**31, ".jpg": 65535, ".jpeg": 65535, ".webp": 16383}
+"""Pixels that the side of a picture may have, by format. libvips writes no other of ours."""
 
 Progress = Callable[[int, int], None]
 
@@ -47,7 +51,7 @@ def is_large(path: Path) -> bool:
     """Whether the picture at `path` has LARGE_PIXELS, and libvips is there to read it."""
     try:
         image = _vips().Image.new_from_file(str(path))
-    except (ImportError, OSError, _vips_error()):
+    except (ImportError, OSError, UnicodeError, _vips_error()):  # UnicodeError: libvips takes names in UTF-8 only
         return False
     return image.width * image.height >= LARGE_PIXELS
 
@@ -56,31 +60,47 @@ def stylize_file(model: StyleTransferModel, path: Path, output: Path, request: R
     """Paint the picture at `path` into `output`, whose extension says the format; 8 bits a channel, with its transparency.
 
     Memory depends on the tile, not on the picture. Intermediate files, 6 to 14 bytes a pixel, lie in `output` + ".part" until the
-    picture is whole; with `resume` those of an interrupted run are used, if it was the same in everything. `progress(done, total)`
-    counts tiles. Raises ImageError if a file cannot be read or written.
+    picture is whole; with `resume` those of an interrupted run are used, which must have been the same in everything, else they are
+    removed. `progress(done, total)` counts tiles. Raises ImageError if a file cannot be read or written, or another process paints
+    `output`.
     """
-    folder = output.with_name(output.name + ".part")
-    key = _key(model, path, request)
     try:
-        if not (resume and _text(folder / "key") == key):
-            shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(exist_ok=True)
-        (folder / "key").write_text(key)
-        raw = _unpack(path, folder)
-        mask = None if request.mask is None else _unpack_mask(request.mask, folder, raw.shape[-2:])
-        painted = _paint(model, raw[:, :3], mask, folder, request, progress)
-        _pack(painted, raw[:, 3:], output)
-    except (OSError, _vips_error()) as error:
+        check_format(path, output)
+        with workspace(output, _key(model, path, request), resume) as folder:
+            _paint_in(folder, model, path, output, request, progress)
+    except (OSError, UnicodeError, _vips_error()) as error:
+        reason = " ".join(str(getattr(error, "strerror", None) or error).split())
         raise ImageError(
-            f"{path} cannot be painted into {output} ({' '.join(str(error).split())}). Check both and the disk space."
+            f"{path} cannot be painted into {output} ({reason}). Check both and the disk space"
+            + ("; what was painted so far is kept, and --resume goes on from it." if left_over(output) else ".")
         ) from error
-    shutil.rmtree(folder)
+
+
+def check_format(path: Path, output: Path) -> None:
+    """Raise ImageError if the extension of `output` is of no format that can hold the large picture at `path`."""
+    longest = _LONGEST_SIDE.get(output.suffix.lower(), 0)
+    image = _open(path)
+    if max(image.width, image.height) > longest:
+        raise ImageError(
+            f"{path} has {image.width} x {image.height} pixels, which {output.suffix} files cannot hold, or not so large. "
+            "Give a name that ends in .png or .tif."
+        )
+
+
+def _paint_in(folder: Path, model: StyleTransferModel, path: Path, output: Path, request: Request, progress: Progress) -> None:
+    raw = _unpack(path, folder)
+    mask = None if request.mask is None else _unpack_mask(request.mask, folder, raw.shape[-2:])
+    painted = _paint(model, raw[:, :3], mask, folder, request, progress)
+    _pack(painted, raw[:, 3:], output)
 
 
 def _paint(model: StyleTransferModel, images: Tensor, mask: Tensor | None, folder: Path, request: Request, progress: Progress) -> Path:
     """The raw file of the painted picture, [H, W, 3]."""
     size = images.shape[-2:]
-    side = int(_text(folder / "side") or choose_side(model, size))  # another memory or version would cut other tiles
+    match = request.color == "match"
+    canvas = _mapped(folder / "canvas.raw", size, 3, torch.float16 if match else torch.uint8)
+    matched = _mapped(folder / "matched.raw", size, 3) if match else None
+    side = int(text(folder / "side") or choose_side(model, size))  # another memory or version would cut other tiles
     (folder / "side").write_text(str(side))
     tiles = plan(size, side, model.stride)
     targets = [request.style.to(model.device).levels]
@@ -99,9 +119,7 @@ def _paint(model: StyleTransferModel, images: Tensor, mask: Tensor | None, folde
         content = measure_tiles(model, images, targets, mask, request.strength, tiles, advance)
         _save_moments(moments, content)
 
-    match = request.color == "match"
-    canvas = _mapped(folder / "canvas.raw", size, 3, torch.float16 if match else torch.uint8)
-    done = int(_text(folder / "blocks") or 0)
+    done = int(text(folder / "blocks") or 0)
     for i, block in enumerate(blocks(tiles)):
         if i < done:
             advance(len(block))
@@ -109,9 +127,9 @@ def _paint(model: StyleTransferModel, images: Tensor, mask: Tensor | None, folde
         paint_tiles(model, images, canvas, content, targets, mask, request.strength, request.color, block, advance)
         with replacing(folder / "blocks") as temporary:
             temporary.write_text(str(i + 1))
-    if not match:
+    if matched is None:
         return folder / "canvas.raw"
-    match_tiles(model, images, canvas, _mapped(folder / "matched.raw", size, 3, torch.uint8), mask, tiles, advance)
+    match_tiles(model, images, canvas, matched, mask, tiles, advance)
     return folder / "matched.raw"
 
 
@@ -121,6 +139,7 @@ def _paint(model: StyleTransferModel, images: Tensor, mask: Tensor | None, folde
 def _mapped(path: Path, size: torch.Size, channels: int, dtype: torch.dtype = torch.uint8) -> Tensor:
     """The raw file at `path`, made if there is none, as [1, channels, H, W]; what is written to it is written to the file."""
     height, width = size
+    allocate(path, height * width * channels * dtype.itemsize)
     flat = torch.from_file(str(path), shared=True, size=height * width * channels, dtype=dtype)
     return flat.view(height, width, channels).permute(2, 0, 1)[None]
 
@@ -195,17 +214,13 @@ def _key(model: StyleTransferModel, path: Path, request: Request) -> str:
     for file in (path, request.mask):
         if file is not None:
             status = file.stat()
-            digest.update(f"{file.resolve()} {status.st_size} {status.st_mtime_ns}".encode())
+            digest.update(os.fsencode(f"{file.resolve()} {status.st_size} {status.st_mtime_ns}"))
     for value in model.state_dict().values():
         digest.update(value.float().cpu().contiguous().numpy().tobytes())
     for level in request.style.levels:
         for value in level:
             digest.update(value.float().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
-
-
-def _text(path: Path) -> str:
-    return path.read_text() if path.exists() else ""
 
 
 def _vips() -> Any:

@@ -1,5 +1,103 @@
-"""The command line `adain`: the door beside the nodes and the app. Nothing below imports from here."""
+"""The command line `adain`: a door beside the nodes and the app. Nothing below imports from here.
 
-from .stylize import main
+A command is the module of its name: `add_arguments(parser)` says what it takes and, with `set_defaults(run=...)`, what it does. Only the
+module of the command that was given is imported, so that `adain --help` needs neither torch nor time.
+"""
 
-__all__ = ["main"]
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from .messages import tell
+from .nested import add_debug
+
+COMMANDS = {
+    "stylize": "paint pictures in a style",
+    "video": "paint a video with less flicker; sound is copied",
+    "demo": "paint sample pictures in embedded styles, offline",
+    "app": "serve the demo app to a browser",
+    "styles": "list the presets, and the saved styles of a folder",
+    "style": "save and show styles",
+    "models": "list the models: embedded, downloaded, available",
+    "convert": "convert a published AdaIN checkpoint to safetensors",
+    "publish": "upload a model with its card to the Hugging Face Hub",
+}
+
+_EXAMPLES = """\
+examples:
+  adain demo
+  adain stylize photo.jpg --style great-wave -o painted.png
+  adain stylize photos/ --style painting.jpg -o painted/
+  adain COMMAND --help"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; 0 if all went well, 1 if something could not be done, 2 (from argparse) for wrong usage."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    options = _parser(next((argument for argument in arguments if argument in COMMANDS), "")).parse_args(arguments)
+    try:
+        with _terminated_as_interrupted():
+            return options.run(options)
+    except KeyboardInterrupt:
+        tell("stopped")
+    except BrokenPipeError:  # whoever read what is printed has had enough of it, as `head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except Exception as error:
+        if options.debug:
+            raise
+        tell(error)
+    return 1
+
+
+def _parser(chosen: str) -> argparse.ArgumentParser:
+    """Every command by name, with the arguments of the one that was `chosen`."""
+    parser = argparse.ArgumentParser(
+        prog="adain",
+        description="Paint any picture in the style of any other.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=_version())
+    parser.set_defaults(run=lambda _: parser.print_help() or 0, debug=False)
+    commands = parser.add_subparsers(metavar="COMMAND")
+    for name, text in COMMANDS.items():
+        command = commands.add_parser(
+            name, help=text, description=f"{text[0].upper()}{text[1:]}.", formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        if name == chosen:
+            importlib.import_module(f".{name}", __name__).add_arguments(command)
+            add_debug(command)
+    return parser
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return f"adain {version('adain-style-transfer')}"
+    except PackageNotFoundError:  # run from a checkout
+        return "adain, not installed"
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """SIGTERM, as a shutdown or a job scheduler sends it, ends a command as Ctrl-C does: temporary files are removed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -3,58 +3,55 @@
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from .. import weights as weight_files
 from ..adain.errors import AdaINError, ImageError, StyleError
-from ..adain.images import EXTENSIONS, read_picture
+from ..adain.images import read_picture
 from ..adain.model import StyleTransferModel
 from ..adain.style import Style, normalized_weights
 from ..weights import presets
+from .inputs import find_images
 
-DTYPES = {"auto": None, "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-
-
-def find_images(names: Sequence[str]) -> list[Path]:
-    """Files as they are, folders walked for images."""
-    found: list[Path] = []
-    for name in names:
-        path = Path(name)
-        if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in EXTENSIONS and p.is_file())
-            if not inside:
-                raise ImageError(f"The folder {path} holds no images ({', '.join(sorted(EXTENSIONS))}).")
-            found += inside
-        else:
-            found.append(path)
-    return found
+DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 
-def expand_styles(names: Sequence[str]) -> list[str]:
-    return [str(path) for name in names for path in (find_images([name]) if Path(name).is_dir() else [name])]
+def expand_styles(names: Sequence[str], output: Path | None = None) -> list[str]:
+    """The names of styles, with those of the images inside where a folder is named; see `find_images`."""
+    return [str(found.path) for name in names for found in find_images([name], output).pictures]
 
 
 def read_style(name: str, model: StyleTransferModel, size: int) -> Style:
     """A style from an image, a saved style file, or the name of a preset."""
-    path = Path(name)
-    if path.suffix == ".safetensors":
-        style = Style.load(path)
+    file = Path(name)
+    if file.suffix == ".safetensors":
+        style = Style.load(file)
         style.check_made_for(model.fingerprint, model.architecture)
         return style
-    if not path.exists() and not path.suffix:
+    if not os.path.exists(file) and not file.suffix:
         return presets.load_preset(model, name)
-    return model.encode_style(read_picture(path).rgb, size=size, name=path.stem)
+    return model.encode_style(read_picture(file).rgb, size=size, name=file.stem)
 
 
 def load_model(options: argparse.Namespace) -> StyleTransferModel:
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    if options.device:
+        _check_device(options.device)
+    return weight_files.load_model(options.model, options.device, None if options.dtype == "auto" else getattr(torch, options.dtype))
+
+
+def _check_device(device: str) -> None:
     try:
-        return weight_files.load_model(options.model, options.device, DTYPES[options.dtype])
-    except RuntimeError as error:  # torch: an unknown device, or one that is not there
-        raise AdaINError(f"The device {options.device!r} cannot be used ({str(error).splitlines()[0]}). Try --device cpu.") from error
+        torch.ones(1, device=device).cpu()  # meta takes what is written to it, and gives nothing back
+    except (RuntimeError, AssertionError, ImportError) as error:  # torch: unknown, not there, not compiled in, no plug-in for it
+        raise AdaINError(f"The device {device!r} cannot be used ({str(error).splitlines()[0]}). Try --device cpu.") from error
 
 
 def make_folder(folder: Path) -> None:
@@ -73,10 +70,26 @@ def add_style_size(command: argparse.ArgumentParser) -> None:
     )
 
 
+def add_overwrite(command: Any) -> None:
+    command.add_argument("--overwrite", action="store_true", help="replace what is there already under the output's name")
+
+
 def add_model_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--model", default=None, help="a model file or an id of `adain models` (default: the embedded model)")
+    command.add_argument("--model", type=path, default=None, help="a model file or an id of `adain models` (default: the embedded model)")
     command.add_argument("--device", default=None, help="cpu, cuda, mps, ... (default: what is there)")
     command.add_argument("--dtype", choices=DTYPES, default="auto", help="precision of the network (default: the device's fastest)")
+    command.add_argument("--threads", type=count, default=0, help="CPU threads to use (default: one for each core)")
+
+
+def path(text: str) -> str:
+    """A name with `~` for the home of whoever asks. The empty one, which an unset variable of a script leaves, is none."""
+    if not text:
+        raise argparse.ArgumentTypeError("an empty name; give a file or a folder (`.` is the current one)")
+    return os.path.expanduser(text)
+
+
+def port(text: str) -> int:
+    return _checked(text, int, lambda v: 1 <= v <= 65535, "a port from 1 to 65535")
 
 
 def numbers(text: str) -> list[float]:

@@ -21,8 +21,7 @@ from ..adain.images import read_mask
 from ..adain.keyframes import Keyframes, StyleTrack
 from ..adain.style import Region, Style
 from ..adain.temporal import Shots, Stability, Task, measure_shots, paint_frames
-from .models import AddCommand
-from .options import add_model_options, add_style_size, expand_styles, load_model, make_folder, numbers, read_style, share, size
+from .options import add_model_options, add_style_size, expand_styles, load_model, make_folder, numbers, path, read_style, share, size
 
 if TYPE_CHECKING:
     from ..adain.video import Frame
@@ -143,21 +142,25 @@ def _asked_to_stop() -> Iterator[threading.Event]:
         signal.signal(signal.SIGINT, before)
 
 
-def add_commands(commands: Any, add: AddCommand) -> None:
-    """Add the command on video to `commands`."""
-    command = add(commands, "video", _video, "paint a video with less flicker; sound is copied")
-    command.add_argument("input", metavar="IN", help="a video file")
-    command.add_argument("-o", "--output", required=True, metavar="OUT", help="a file that ends in .mp4, .mkv, .mov, .webm or the like")
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(run=_video)
+    command.add_argument("input", type=path, metavar="IN", help="a video file")
     command.add_argument(
-        "--style", action="append", required=True, help="an image, a folder, a saved style or a preset; several are blended"
+        "-o", "--output", type=path, required=True, metavar="OUT", help="a file that ends in .mp4, .mkv, .mov, .webm or the like"
+    )
+    command.add_argument(
+        "--style", type=path, action="append", required=True, help="an image, a folder, a saved style or a preset; several are blended"
     )
     command.add_argument("--weights", type=numbers, metavar="W,W,...", help="weights of the blended styles (default: equal)")
     command.add_argument("--strength", type=share, default=1.0, help="0 (content) to 1 (full style), default 1")
     command.add_argument(
-        "--keyframes", metavar="FILE", help="strength and weights over time: lines such as `2s strength=1 weights=1,0 smooth` (see docs)"
+        "--keyframes",
+        type=path,
+        metavar="FILE",
+        help="strength and weights over time: lines such as `2s strength=1 weights=1,0 smooth` (see docs)",
     )
     command.add_argument("--color", choices=get_args(ColorMode), default="style", help="whose colours, as for stylize")
-    command.add_argument("--mask", metavar="FILE", help="white where the style applies, in every frame")
+    command.add_argument("--mask", type=path, metavar="FILE", help="white where the style applies, in every frame")
     add_style_size(command)
     group = command.add_argument_group("stability")
     group.add_argument(

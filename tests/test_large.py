@@ -90,14 +90,17 @@ def test_an_interrupted_run_goes_on_where_it_was(lite, style, photo, tmp_path, m
     assert torch.equal(adain.read_picture(tmp_path / "out.png").rgb, adain.read_picture(tmp_path / "straight.png").rgb)
 
 
-def test_what_is_left_of_another_request_is_not_used(lite, style, photo, tmp_path):
+def test_what_is_left_of_another_request_is_neither_used_nor_lost(lite, style, photo, tmp_path):
     def interrupt(done, total):
         if done == 5:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         stylize_file(lite, photo, tmp_path / "out.png", Request(style, 0.3), False, interrupt)
-    steps_of(lite, photo, tmp_path / "out.png", Request(style, 1.0), True)
+    with pytest.raises(ImageError, match="of another picture, style or options"):
+        steps_of(lite, photo, tmp_path / "out.png", Request(style, 1.0), True)
+    assert (tmp_path / "out.png.part" / "content.raw").exists()
+    steps_of(lite, photo, tmp_path / "out.png", Request(style, 1.0), False)
     assert (
         adain.read_picture(tmp_path / "out.png").rgb - adain.stylize(lite, adain.read_picture(photo).rgb, style)
     ).abs().max() <= 1.01 / 255

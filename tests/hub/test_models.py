@@ -51,7 +51,21 @@ def test_the_seed_model_on_the_command_line(hub, seed, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     adain.write_picture("photo.png", samples.picture(24, 32))
     adain.write_picture("art.png", samples.picture(32, 24, seed=1))
-    command = ["stylize", "photo.png", "--style", "art.png", "--model", "seed", "--device", "cpu", "--dtype", "float32", "-o", "o.png"]
+    command = [
+        "stylize",
+        "photo.png",
+        "--style",
+        "art.png",
+        "--model",
+        "seed",
+        "--device",
+        "cpu",
+        "--dtype",
+        "float32",
+        "-o",
+        "o.png",
+        "--overwrite",
+    ]
     assert cli(command) == 0 and len(hub.requests("blob")) == 1
     photo, art, painted = (adain.read_picture(name).rgb for name in ("photo.png", "art.png", "o.png"))
     assert (painted - adain.stylize(model, photo, model.encode_style(art))).abs().max() < 1 / 255
@@ -123,7 +137,7 @@ def test_an_embedded_decoder_and_an_encoder_of_the_hub(hub, paper, capsys):
     with pytest.raises(ModelError, match=r"adain-vgg19-decoder\.safetensors is missing from this installation"):
         get("paper", folder)
     assert not hub.log
-    assert cli(["convert", str(trained), "--decoder", "-o", str(decoder)]) == 0
+    assert cli(["convert", str(trained), "--decoder", "-o", str(decoder), "--overwrite"]) == 0
     assert "our decoder for the paper's VGG-19, 3.5 million parameters, 7.0 MB" in capsys.readouterr().out
     with safe_open(decoder, "pt") as file:
         assert all(key.startswith("decoder.") and file.get_tensor(key).dtype == torch.float16 for key in file.keys())  # noqa: SIM118
@@ -138,7 +152,7 @@ def test_an_embedded_decoder_and_an_encoder_of_the_hub(hub, paper, capsys):
     assert catalog.find_entry("paper", folder).state(folder) is catalog.State.DOWNLOADED
 
     weights.save_model(samples.vgg19(1), trained, {})  # a new release with a better decoder
-    assert cli(["convert", str(trained), "--decoder", "-o", str(decoder)]) == 0
+    assert cli(["convert", str(trained), "--decoder", "-o", str(decoder), "--overwrite"]) == 0
     again = weights.load_model("paper", "cpu", torch.float32, folder=folder)
     assert not torch.equal(again.decoder.conv3_1.weight, loaded.decoder.conv3_1.weight)
     assert again.fingerprint == model.fingerprint and not hub.log

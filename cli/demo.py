@@ -1,0 +1,50 @@
+"""`adain demo`: sample pictures in embedded styles on one sheet."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from torch import Tensor
+from tqdm import tqdm
+
+from .. import weights as weight_files
+from ..adain.images import read_picture, write_picture
+from ..adain.sheet import contact_sheet
+from ..adain.transfer import stylize
+from ..weights import presets
+from .messages import say
+from .options import add_model_options, add_overwrite, load_model, make_folder, path
+from .targets import check_extension, check_new
+
+_SAMPLES = Path(weight_files.__file__).parent / "samples"
+_PRESETS = ("great-wave", "the-scream", "venice", "the-star", "schiele")
+_SHEET = "adain-demo.png"
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(run=_demo)
+    command.add_argument("-o", "--output", type=path, default=_SHEET, metavar="SHEET", help=f"default: {_SHEET}, painted anew each time")
+    add_overwrite(command)
+    add_model_options(command)
+
+
+def _demo(options: argparse.Namespace) -> int:
+    output = Path(options.output)
+    check_extension(output)
+    check_new(output, options.overwrite or options.output == _SHEET)
+    model = load_model(options)
+    make_folder(output.parent)
+    contents = [read_picture(sample).rgb for sample in sorted(_SAMPLES.glob("*.jpg"))]
+    styles = [presets.load_preset(model, name) for name in _PRESETS]
+    rows = []
+    with tqdm(total=len(contents) * len(styles), unit="picture", disable=None) as bar:
+        for content in contents:
+            row: list[Tensor | None] = [content]
+            for style in styles:
+                row.append(stylize(model, content, style))
+                bar.update()
+            rows.append(row)
+    write_picture(output, contact_sheet(rows, column_labels=["photograph", *_PRESETS], cell=320))
+    say(output.resolve())
+    return 0

@@ -1,0 +1,36 @@
+"""What is printed: results to stdout, everything else to stderr, and nothing that a terminal would obey."""
+
+from __future__ import annotations
+
+import sys
+from typing import TextIO
+
+from tqdm import tqdm
+
+
+def say(text: object) -> None:
+    """Print a line of a result."""
+    _write(str(text), sys.stdout)
+
+
+def tell(problem: str | BaseException) -> None:
+    """Print a sentence to stderr, above a progress bar if there is one."""
+    _write(f"adain: {problem if isinstance(problem, str) else sentence(problem)}", sys.stderr)
+
+
+def sentence(error: BaseException) -> str:
+    """What `error` says, if it was written to be read; else that it was not foreseen."""
+    from ..adain.errors import AdaINError  # with torch, which `adain --help` does without
+
+    text = " ".join(str(error).split())
+    if isinstance(error, AdaINError):
+        return text
+    return f"this failed in an unforeseen way ({type(error).__name__}: {text}). Run it with --debug to see where."
+
+
+def _write(text: str, stream: TextIO) -> None:
+    # Names of files and styles are anyone's: control characters would move the cursor or rename the window, and half a character
+    # (a name that is no UTF-8) or one that the terminal's encoding lacks would raise.
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+    encoding = stream.encoding or "utf-8"
+    tqdm.write(shown.encode(encoding, "backslashreplace").decode(encoding), file=stream)

@@ -1,0 +1,50 @@
+"""`adain style save` and `adain style show`: styles as files of a few kB."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ..adain.images import read_mask, read_picture
+from ..adain.style import Style
+from .messages import say
+from .nested import add_command
+from .options import add_model_options, add_overwrite, add_style_size, load_model, make_folder, path
+from .targets import check_extension, check_new
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    commands = command.add_subparsers(required=True, metavar="COMMAND")
+    save = add_command(commands, "save", _save, "save the style of an image as a small file")
+    save.add_argument("image", type=path, metavar="IMAGE")
+    save.add_argument("-o", "--output", type=path, required=True, metavar="OUT.safetensors")
+    save.add_argument("--mask", type=path, metavar="FILE", help="white on the part of the image that is the style")
+    add_style_size(save)
+    add_overwrite(save)
+    add_model_options(save)
+    show = add_command(commands, "show", _show, "describe a saved style")
+    show.add_argument("style", type=path, metavar="STYLE.safetensors")
+
+
+def _save(options: argparse.Namespace) -> int:
+    output = Path(options.output)
+    check_extension(output, {".safetensors"})
+    check_new(output, options.overwrite)
+    model = load_model(options)
+    mask = read_mask(options.mask) if options.mask else None
+    style = model.encode_style(read_picture(options.image).rgb, mask, options.style_size, Path(options.image).stem)
+    make_folder(output.parent)
+    style.save(output)
+    say(output.resolve())
+    return 0
+
+
+def _show(options: argparse.Namespace) -> int:
+    style = Style.load(options.style)
+    say(f"{style.name or 'unnamed'}: {len(style)} style for the {style.architecture} encoder {style.fingerprint[:12]}")
+    for i, level in enumerate(style.levels):
+        matrix = level.std.ndim == 3
+        deviation = level.std.diagonal(dim1=-2, dim2=-1) if matrix else level.std
+        kind = "colours" if matrix else f"{level.mean.shape[1]} channels"
+        say(f"level {i}: {kind}, mean {level.mean.mean():.4f}, deviation {deviation.mean():.4f}")
+    return 0

@@ -12,6 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from .errors import ImageError
+from .files import TEMPORARY
 
 _KEY = "adain.key"
 _LOCK = "adain.lock"
@@ -101,6 +102,6 @@ def _is_ours(folder: Path) -> bool:
 
 
 def _clear(folder: Path) -> None:
-    for name in _OURS:
+    for path in [*(folder / name for name in _OURS), *folder.glob(f"{TEMPORARY}*")]:
         with suppress(PermissionError):  # Windows removes nothing that is still mapped, as after an error
-            (folder / name).unlink(missing_ok=True)
+            path.unlink(missing_ok=True)

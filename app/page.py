@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -17,6 +18,7 @@ from ..adain import AdaINError
 from ..adain.color import ColorMode
 from ..weights import EMBEDDED, preset_names
 from . import painting
+from .proxy import no_proxy
 
 _STYLES = 4
 _SIDES = [("as it is", 0), ("512", 512), ("768", 768), ("1024", 1024), ("1536", 1536), ("2048", 2048)]
@@ -57,20 +59,26 @@ def build() -> gr.Blocks:
 
 
 def launch(host: str = "127.0.0.1", port: int = 7860, *, block: bool = True) -> gr.Blocks:
-    """Serve the app at http://`host`:`port`, until interrupted if `block`. Raises AdaINError if the port is taken."""
+    """Serve the app at http://`host`:`port`, until interrupted if `block`. Raises AdaINError if it cannot be served there."""
     page = build()
     try:
-        page.launch(
-            server_name=host,
-            server_port=port,
-            prevent_thread_lock=not block,
-            ssr_mode=False,
-            footer_links=[],
-            max_file_size="100mb",
-            app_kwargs={"middleware": [Middleware(BaseHTTPMiddleware, dispatch=_with_policy)]},
-        )
-    except OSError as error:
-        raise AdaINError(f"The app cannot be served at {host}:{port} ({error}). Choose another --port.") from error
+        with no_proxy():
+            page.launch(
+                server_name=host,
+                server_port=port,
+                prevent_thread_lock=True,
+                ssr_mode=False,
+                footer_links=[],
+                max_file_size="100mb",
+                app_kwargs={"middleware": [Middleware(BaseHTTPMiddleware, dispatch=_with_policy)]},
+            )
+    except (OSError, OverflowError) as error:  # OverflowError: no port has that number
+        raise AdaINError(
+            f"The app cannot be served at {host}:{port}: the port is taken, or the address is none of this machine's. "
+            "Choose another --port or --host."
+        ) from error
+    if block:
+        page.block_thread()
     return page
 
 
@@ -110,7 +118,8 @@ def _paint(
     model: str,
     *styles: Any,
     progress: gr.Progress = gr.Progress(),  # noqa: B008 - gradio finds it here
-) -> tuple[tuple[str, str], gr.DownloadButton]:
+) -> Iterator[tuple[tuple[str, str], gr.DownloadButton]]:
+    """Yield the pictures once: gradio copies them to its own cache, which it clears, and then asks for more."""
     if content is None:
         raise gr.Error("There is no photograph. Upload one, or choose an example.", title="Nothing to paint")
     given = [
@@ -118,20 +127,22 @@ def _paint(
         for picture, preset, weight in zip(styles[::3], styles[1::3], styles[2::3], strict=True)
         if picture or preset
     ]
-    try:
-        done = painting.paint(
-            Path(content),
-            given,
-            strength=strength,
-            color=color,
-            size=size,
-            model=model,
-            progress=lambda share, what: progress(share, desc=what),
-        )
-    except AdaINError as error:
-        # Of the folder of uploads a visitor knows nothing.
-        sentence = str(error)
-        for path in (content, *(picture for picture in styles[::3] if picture)):
-            sentence = sentence.replace(path, Path(path).name)
-        raise gr.Error(sentence, title="This cannot be painted", duration=None) from error
-    return (str(done.before), str(done.after)), gr.DownloadButton(value=str(done.after), interactive=True)
+    with tempfile.TemporaryDirectory(prefix="adain-") as folder:
+        try:
+            done = painting.paint(
+                Path(content),
+                given,
+                strength=strength,
+                color=color,
+                size=size,
+                model=model,
+                folder=Path(folder),
+                progress=lambda share, what: progress(share, desc=what),
+            )
+        except AdaINError as error:
+            # Of the folder of uploads a visitor knows nothing.
+            sentence = str(error)
+            for path in (content, *(picture for picture in styles[::3] if picture)):
+                sentence = sentence.replace(path, Path(path).name)
+            raise gr.Error(sentence, title="This cannot be painted", duration=None) from error
+        yield (str(done.before), str(done.after)), gr.DownloadButton(value=str(done.after), interactive=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,9 +49,17 @@ def _label(name: str, state: State, size: int) -> str:
 
 
 def paint(
-    content: Path, styles: Sequence[Ingredient], *, strength: float, color: ColorMode, size: int, model: str, progress: Progress
+    content: Path,
+    styles: Sequence[Ingredient],
+    *,
+    strength: float,
+    color: ColorMode,
+    size: int,
+    model: str,
+    folder: Path,
+    progress: Progress,
 ) -> Painted:
-    """Paint `content`, its short side scaled down to `size` pixels (0: as it is), in the blend of `styles`.
+    """Paint `content`, its short side scaled down to `size` pixels (0: as it is), in the blend of `styles`, into `folder`.
 
     Raises AdaINError (ImageError, StyleError, ModelError) with a sentence, and what `progress` raises.
     """
@@ -74,7 +81,6 @@ def paint(
     progress(0.6, "Painting")
     painted = stylize(network, picture.rgb, blend, strength=strength, color=color)
     progress(0.9, "Writing the picture")
-    folder = Path(tempfile.mkdtemp(prefix="adain-"))
     result = Painted(folder / "before.png", folder / f"{content.stem}-painted.png")
     write_picture(result.before, picture.rgb, picture.alpha)
     write_picture(result.after, painted, picture.alpha)

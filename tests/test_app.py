@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -46,11 +50,11 @@ def quietly(share, what):
     pass
 
 
-def test_a_blend_equals_the_librarys(files, model):
+def test_a_blend_equals_the_librarys(files, model, tmp_path):
     styles = [Ingredient(files / "art.png", None, 1.0), Ingredient(None, weights.preset_names()[0], 0.5)]
     styles.append(Ingredient(files / "other.png", weights.preset_names()[1], 0.25))  # the picture goes first
     told = []
-    settings = {"strength": 0.8, "color": "match", "size": 48, "model": model.name}
+    settings = {"strength": 0.8, "color": "match", "size": 48, "model": model.name, "folder": tmp_path}
     done = paint(files / "photo.png", styles, **settings, progress=lambda *now: told.append(now))
     photo = adain.read_picture(files / "photo.png")
     small = torch.nn.functional.interpolate(photo.rgb, (48, 64), mode="bicubic", antialias=True).clamp(0, 1)
@@ -74,9 +78,9 @@ def test_a_blend_equals_the_librarys(files, model):
         ([Ingredient(None, None, 1.0)], "neither a picture nor a preset"),
     ],
 )
-def test_requests_that_make_no_sense(files, model, styles, words):
+def test_requests_that_make_no_sense(files, model, tmp_path, styles, words):
     with pytest.raises(adain.StyleError, match=words):
-        paint(files / "photo.png", styles, strength=1.0, color="style", size=0, model=model.name, progress=quietly)
+        paint(files / "photo.png", styles, strength=1.0, color="style", size=0, model=model.name, folder=tmp_path, progress=quietly)
 
 
 def test_models_of_the_users_own(files, tmp_path, monkeypatch):
@@ -85,7 +89,7 @@ def test_models_of_the_users_own(files, tmp_path, monkeypatch):
     choices = dict(model_choices())
     assert choices["adain-lite (embedded)"] == "adain-lite" and "kuko6-puddle (available, 23 MB)" in choices
     mine = weights.load_model(tmp_path / "mine.safetensors")
-    settings = {"strength": 1.0, "color": "style", "size": 0, "model": choices["mine.safetensors"], "progress": quietly}
+    settings = {"strength": 1.0, "color": "style", "size": 0, "model": choices["mine.safetensors"], "folder": tmp_path, "progress": quietly}
     done = paint(files / "photo.png", [Ingredient(files / "art.png", None, 1.0)], **settings)
     close(done.after, adain.stylize(mine, adain.read_picture(files / "photo.png").rgb, style_of(mine, files / "art.png")))
     with pytest.raises(adain.StyleError, match="Presets are measured by adain-lite"):
@@ -98,6 +102,19 @@ def test_without_gradio(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "gradio", None)
     assert cli(["app"]) == 1
     assert "needs gradio. Run `pip install gradio`" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("proxy", [{"HTTP_PROXY": "http://127.0.0.1:9"}, {"ALL_PROXY": "socks://127.0.0.1:9"}])
+def test_it_starts_behind_any_proxy(proxy):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-u", "-m", "adain_style_transfer", "app", "--port", str(port)]
+    with subprocess.Popen(command, env=os.environ | proxy, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as app:
+        assert app.stdout is not None
+        said = app.stdout.readline()
+        app.terminate()
+        assert f"http://127.0.0.1:{port}" in said, said + app.stdout.read()
 
 
 # In a browser
@@ -125,6 +142,7 @@ def page(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ADAIN_MODELS", str(tmp_path_factory.mktemp("models")))
         patch.setattr(socket.socket, "connect", recorded)
+        patch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("temporary")))
         app = launch(port=port, block=False)
         try:
             with empty_page(1280, 1500) as opened:
@@ -161,6 +179,7 @@ def test_a_visitor_paints_and_downloads(page, files, model):
     assert found.value.suggested_filename == "photo-painted.png"
     shown = page.evaluate("[...document.querySelectorAll('img')].filter(i => /before|photo-painted/.test(i.src)).map(i => i.naturalWidth)")
     assert shown == [120, 120]
+    assert not list(Path(tempfile.gettempdir()).glob("adain-*"))  # gradio has its own copies, and clears them
 
 
 def test_what_is_wrong_is_said(page, files):
@@ -175,6 +194,8 @@ def test_no_other_server_is_asked(page):
     assert policy.startswith("default-src 'self'")
 
 
-def test_a_port_that_is_taken(page):
+def test_a_port_that_is_taken_and_a_host_that_is_not_here(page):
+    with pytest.raises(adain.AdaINError, match="Choose another --port"):
+        launch("256.1.1.1", port=page.port, block=False)
     with pytest.raises(adain.AdaINError, match="Choose another --port"):
         launch(port=page.port, block=False)

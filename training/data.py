@@ -25,10 +25,15 @@ _logger = logging.getLogger(__name__)
 def find_images(folder: str | os.PathLike[str]) -> list[Path]:
     """Every image file below `folder`, sorted. Raises ImageError if there is none."""
     root = Path(folder)
-    paths = sorted(p for p in root.rglob("*") if p.suffix.lower() in EXTENSIONS and p.is_file())
+    paths = sorted(p for p in root.rglob("*") if p.suffix.lower() in EXTENSIONS and p.is_file() and not _is_hidden(p.relative_to(root)))
     if not paths:
         raise ImageError(f"There are no images below {root}. Expected files such as .jpg or .png, in any depth of folders.")
     return paths
+
+
+def _is_hidden(path: Path) -> bool:
+    """Such as ._photo.jpg of macOS, and temporary files."""
+    return any(part.startswith(".") for part in path.parts)
 
 
 class Crops(Dataset[tuple[Tensor, int]]):

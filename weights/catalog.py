@@ -30,8 +30,11 @@ _FILE_KEYS = {"path": str, "bytes": int, "sha256": str, "url": str, "mirrors": l
 
 def default_folder() -> Path:
     """Where the command line and the library keep models: `$ADAIN_MODELS`, else `adain` in the user's cache."""
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(os.environ.get("ADAIN_MODELS") or Path(cache) / "adain")
+    folder = Path(os.environ.get("ADAIN_MODELS") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "adain")
+    try:
+        return folder.expanduser()  # where no shell has read it: .env files, systemd, containers
+    except RuntimeError as error:
+        raise ModelError(f"There is no home folder for {folder} ({error}) Set ADAIN_MODELS to the folder for models.") from error
 
 
 class State(enum.Enum):

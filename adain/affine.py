@@ -52,7 +52,7 @@ def affine(content: Statistics, target: Statistics) -> Affine:
 
 
 class RegionWeights:
-    """How much each of K regions counts at each pixel: [B or 1, K, H, W], sums of at most 1, at any resolution."""
+    """How K regions share each pixel: [B or 1, K, H, W], sums of 1, at any resolution."""
 
     def __init__(self, weights: Tensor) -> None:
         self._sizes = {weights.shape[-2:]: weights}
@@ -68,7 +68,7 @@ class RegionWeights:
 
 @dataclass(frozen=True)
 class RegionalAffine:
-    """x -> Σk wk (Ak x + Bk) + (1 - Σk wk) x: one map per region, identity where no region reaches."""
+    """x -> Σk wk (Ak x + Bk): one map per region, mixed by weights that sum to 1."""
 
     maps: Sequence[Affine]
     weights: RegionWeights | None
@@ -78,7 +78,7 @@ class RegionalAffine:
         if self.weights is None:
             return self.maps[0](x)
         weights = self.weights.at(x.shape[-2:]).to(x.dtype)
-        out = x * (1 - weights.sum(1, keepdim=True))
-        for k, region in enumerate(self.maps):
+        out = self.maps[0](x, weights[:, :1])
+        for k, region in enumerate(self.maps[1:], 1):
             out = out + region(x, weights[:, k : k + 1])
         return out

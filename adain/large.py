@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from .color import ColorMode
+from .coverage import Coverage
 from .errors import ImageError
 from .files import replacing
 from .model import StyleTransferModel
@@ -89,12 +90,14 @@ def check_format(path: Path, output: Path) -> None:
 
 def _paint_in(folder: Path, model: StyleTransferModel, path: Path, output: Path, request: Request, progress: Progress) -> None:
     raw = _unpack(path, folder)
-    mask = None if request.mask is None else _unpack_mask(request.mask, folder, raw.shape[-2:])
-    painted = _paint(model, raw[:, :3], mask, folder, request, progress)
+    coverage = None if request.mask is None else Coverage.of(_unpack_mask(request.mask, folder, raw.shape[-2:]))
+    painted = _paint(model, raw[:, :3], coverage, folder, request, progress)
     _pack(painted, raw[:, 3:], output)
 
 
-def _paint(model: StyleTransferModel, images: Tensor, mask: Tensor | None, folder: Path, request: Request, progress: Progress) -> Path:
+def _paint(
+    model: StyleTransferModel, images: Tensor, coverage: Coverage | None, folder: Path, request: Request, progress: Progress
+) -> Path:
     """The raw file of the painted picture, [H, W, 3]."""
     size = images.shape[-2:]
     match = request.color == "match"
@@ -116,7 +119,7 @@ def _paint(model: StyleTransferModel, images: Tensor, mask: Tensor | None, folde
         content = _load_moments(moments, model)
         advance(len(tiles))
     else:
-        content = measure_tiles(model, images, targets, mask, request.strength, tiles, advance)
+        content = measure_tiles(model, images, targets, coverage, request.strength, tiles, advance)
         _save_moments(moments, content)
 
     done = int(text(folder / "blocks") or 0)
@@ -124,7 +127,7 @@ def _paint(model: StyleTransferModel, images: Tensor, mask: Tensor | None, folde
         if i < done:
             advance(len(block))
             continue
-        paint_tiles(model, images, canvas, content, targets, mask, request.strength, request.color, block, advance)
+        paint_tiles(model, images, canvas, content, targets, coverage, request.strength, request.color, block, advance)
         with replacing(folder / "blocks") as temporary:
             temporary.write_text(str(i + 1))
     if matched is None:

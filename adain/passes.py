@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from .affine import RegionalAffine, RegionWeights, affine
+from .coverage import Coverage
 from .model import StyleTransferModel
 from .moments import Moments, Statistics, blend, color_moments
 
@@ -34,27 +35,27 @@ def render(
     model: StyleTransferModel,
     images: Tensor,
     targets: Targets,
-    weights: Tensor | None = None,
+    coverage: Coverage | None = None,
     strength: float | Tensor = 1.0,
     adjust: Adjust | None = None,
 ) -> Tensor:
     """The network's picture, not clamped, for `images` [B, 3, H, W]; differentiable, so training uses it too.
 
-    It is `paint` with what `measure` finds, but encodes only once. `weights` [B, K, H, W] says where each of K regions applies
-    (None: one region, everywhere). `strength` blends each target with the content's own statistics, which is the paper's
+    It is `paint` with what `measure` finds, but encodes only once. `coverage` says where each region applies (None: one region,
+    everywhere). `strength` blends each target with the content's own statistics, which is the paper's
     interpolation of features. `adjust` may replace what was measured, level by level: see `Adjust`.
     """
-    colors = measure_colors(model, images, weights, adjust)
-    encoded = encode(model, images, colors, targets, weights, strength)
-    content = measure_features(model, encoded, colors, weights, adjust)
-    return _decode(model, encoded, content, targets, weights, strength)
+    colors = measure_colors(model, images, coverage, adjust)
+    encoded = encode(model, images, colors, targets, coverage, strength)
+    content = measure_features(model, encoded, colors, coverage, adjust)
+    return _decode(model, encoded, content, targets, coverage, strength)
 
 
 def measure(
     model: StyleTransferModel,
     images: Tensor,
     targets: Targets,
-    weights: Tensor | None = None,
+    coverage: Coverage | None = None,
     strength: float | Tensor = 1.0,
     adjust: Adjust | None = None,
 ) -> Content:
@@ -62,16 +63,16 @@ def measure(
 
     The feature levels are those of the recoloured image (where the model matches colours), so they depend on `targets`.
     """
-    colors = measure_colors(model, images, weights, adjust)
-    return measure_features(model, encode(model, images, colors, targets, weights, strength), colors, weights, adjust)
+    colors = measure_colors(model, images, coverage, adjust)
+    return measure_features(model, encode(model, images, colors, targets, coverage, strength), colors, coverage, adjust)
 
 
-def measure_colors(model: StyleTransferModel, images: Tensor, weights: Tensor | None = None, adjust: Adjust | None = None) -> Content:
+def measure_colors(model: StyleTransferModel, images: Tensor, coverage: Coverage | None = None, adjust: Adjust | None = None) -> Content:
     """Level 0 of `measure`: for each region the moments of the colours, or nothing if the model does not match them."""
     if not model.color:
-        return [[] for _ in _masks(weights)]
+        return [[] for _ in _masks(coverage)]
     with torch.autocast(images.device.type, enabled=False):
-        moments = [color_moments(images, mask) for mask in _masks(weights)]
+        moments = [color_moments(images, mask) for mask in _masks(coverage)]
     return [[m] for m in (adjust(0, moments) if adjust else moments)]
 
 
@@ -90,7 +91,7 @@ def encode(
     images: Tensor,
     colors: Content,
     targets: Targets,
-    weights: Tensor | None = None,
+    coverage: Coverage | None = None,
     strength: float | Tensor = 1.0,
     features: Sequence[Tensor] | None = None,
 ) -> Encoded:
@@ -98,7 +99,7 @@ def encode(
     if model.color:
         with torch.autocast(images.device.type, enabled=False):
             maps = [affine(own, aim) for own, aim in _pairs(model, colors, targets, 0, strength)]
-            recolor = RegionalAffine(maps, None if weights is None else RegionWeights(_share(weights)))
+            recolor = RegionalAffine(maps, _shared(coverage))
             # Far outside the gamut the network has seen nothing; half a range is enough for its residual to correct.
             images = recolor(images).clamp_(-0.5, 1.5)
     padded = model.pad(images)
@@ -111,7 +112,7 @@ def measure_features(
     model: StyleTransferModel,
     encoded: Encoded,
     colors: Content,
-    weights: Tensor | None = None,
+    coverage: Coverage | None = None,
     adjust: Adjust | None = None,
     interior: Interior | None = None,
 ) -> Content:
@@ -119,7 +120,7 @@ def measure_features(
     rows, columns = interior or (slice(0, encoded.size[0]), slice(0, encoded.size[1]))
     size = torch.Size((rows.stop - rows.start, columns.stop - columns.start))
     features = [f[:, :, rows.start // s :, columns.start // s :] for f, s in zip(encoded.features, model.level_strides, strict=True)]
-    measured = [model.measure(features, size, None if mask is None else mask[:, :, rows, columns]) for mask in _masks(weights)]
+    measured = [model.measure(features, size, None if mask is None else mask[:, :, rows, columns]) for mask in _masks(coverage)]
     if adjust:
         first = len(colors[0])
         levels = [adjust(first + i, list(level)) for i, level in enumerate(zip(*measured, strict=True))]
@@ -132,7 +133,7 @@ def paint(
     images: Tensor,
     content: Content,
     targets: Targets,
-    weights: Tensor | None = None,
+    coverage: Coverage | None = None,
     strength: float | Tensor = 1.0,
     features: Sequence[Tensor] | None = None,
     prepared: bool = False,
@@ -143,8 +144,8 @@ def paint(
     of `images`, padded, if they were kept from the first pass; the last of them may be what `prepare` made of it. Other arguments as
     for `render`.
     """
-    encoded = encode(model, images, content, targets, weights, strength, features)
-    return _decode(model, encoded, content, targets, weights, strength, prepared)
+    encoded = encode(model, images, content, targets, coverage, strength, features)
+    return _decode(model, encoded, content, targets, coverage, strength, prepared)
 
 
 def prepare(
@@ -152,11 +153,11 @@ def prepare(
     coarsest: Tensor,
     content: Content,
     targets: Targets,
-    weights: Tensor | None = None,
+    coverage: Coverage | None = None,
     strength: float | Tensor = 1.0,
 ) -> Tensor:
     """The first half of decoding, `StyleTransferModel.prepare`, from the `coarsest` features of images of moments `content`."""
-    maps, modulations = _maps(model, content, targets, weights, strength)
+    maps, modulations = _maps(model, content, targets, coverage, strength)
     return model.prepare(maps[-1](coarsest), modulations)
 
 
@@ -165,11 +166,11 @@ def _decode(
     encoded: Encoded,
     content: Content,
     targets: Targets,
-    weights: Tensor | None,
+    coverage: Coverage | None,
     strength: float | Tensor,
     prepared: bool = False,
 ) -> Tensor:
-    maps, modulations = _maps(model, content, targets, weights, strength)
+    maps, modulations = _maps(model, content, targets, coverage, strength)
     *finer, coarsest = encoded.features
     styled = [to_style(feature) for to_style, feature in zip(maps[:-1], finer, strict=True)]
     styled.append(coarsest if prepared else model.prepare(maps[-1](coarsest), modulations))
@@ -178,14 +179,20 @@ def _decode(
 
 
 def _maps(
-    model: StyleTransferModel, content: Content, targets: Targets, weights: Tensor | None, strength: float | Tensor
+    model: StyleTransferModel, content: Content, targets: Targets, coverage: Coverage | None, strength: float | Tensor
 ) -> tuple[list[RegionalAffine], list[RegionalAffine]]:
     """The maps of the feature levels, and those of the decoder's own layers."""
-    regions = None if weights is None else RegionWeights(model.pad(_share(weights)))
+    regions = _shared(coverage, model.pad)
     levels = [_pairs(model, content, targets, level, strength) for level in range(len(targets[0]))]
     maps = [RegionalAffine([affine(own, aim) for own, aim in pairs], regions) for pairs in levels[int(model.color) :]]
     per_region = [model.modulate([aim for _, aim in pairs]) for pairs in zip(*levels, strict=True)]
     return maps, [RegionalAffine(region_maps, regions) for region_maps in zip(*per_region, strict=True)]
+
+
+def _shared(coverage: Coverage | None, pad: Callable[[Tensor], Tensor] | None = None) -> RegionWeights | None:
+    if coverage is None or coverage.shares is None:
+        return None
+    return RegionWeights(pad(coverage.shares) if pad else coverage.shares)
 
 
 def _pairs(
@@ -198,11 +205,5 @@ def _pairs(
         return [(o, blend([o, target[level]], [1 - strength, strength])) for o, target in zip(own, targets, strict=True)]
 
 
-def _masks(weights: Tensor | None) -> list[Tensor | None]:
-    return [None] if weights is None else [*weights.split(1, 1)]
-
-
-def _share(weights: Tensor) -> Tensor:
-    """How the style at a pixel is shared among the regions, also where `weights` sum to less than 1 but not to 0."""
-    total = weights.sum(1, keepdim=True)
-    return weights / total.clamp_min(1e-6)
+def _masks(coverage: Coverage | None) -> Sequence[Tensor | None]:
+    return [None] if coverage is None else coverage.measured

@@ -99,9 +99,10 @@ def paint_frames(
         before = work.task
         with torch.inference_mode():
             frame = work.frame
-            weights = work.weights()
-            covered = None if weights is None else weights.sum(1, keepdim=True)
-            seen = work.canvas.seen(hold(work.canvas, image, painted, work.laid_weights(), new=new)).clamp(0, 1)
+            coverage, laid = work.coverage(), work.laid_coverage()
+            covered = None if coverage is None else coverage.cover
+            weights = None if laid is None else laid.weights
+            seen = work.canvas.seen(hold(work.canvas, image, painted, weights, new=new)).clamp(0, 1)
             frame = lay_over(frame, apply_color_mode(color, frame, seen, covered), covered)
         yield frame
 

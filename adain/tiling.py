@@ -14,6 +14,7 @@ from torch import Tensor
 
 from .affine import affine
 from .color import ColorMode, apply_color_mode, lay_over
+from .coverage import Coverage
 from .kept import cells, feature_maps, part
 from .model import StyleTransferModel
 from .moments import Moments, color_moments, merge
@@ -32,7 +33,7 @@ def measure_tiles(
     model: StyleTransferModel,
     images: Tensor,
     targets: Targets,
-    weights: Tensor | None,
+    coverage: Coverage | None,
     strength: float,
     tiles: Sequence[Tile],
     advance: Advance,
@@ -46,11 +47,11 @@ def measure_tiles(
     if model.color:
         union = _Union()
         for tile in tiles:
-            seen, seen_weights = _load(model, images, weights, tile)
-            union.add(measure_colors(model, seen, seen_weights))
+            seen, seen_coverage = _load(model, images, coverage, tile)
+            union.add(measure_colors(model, seen, seen_coverage))
             advance(0)
         colors = union.of(model, images)
-    return measure_tiles_features(model, images, colors, targets, weights, strength, tiles, advance, kept)
+    return measure_tiles_features(model, images, colors, targets, coverage, strength, tiles, advance, kept)
 
 
 @torch.inference_mode()
@@ -59,7 +60,7 @@ def measure_tiles_features(
     images: Tensor,
     colors: Content,
     targets: Targets,
-    weights: Tensor | None,
+    coverage: Coverage | None,
     strength: float,
     tiles: Sequence[Tile],
     advance: Advance,
@@ -68,8 +69,8 @@ def measure_tiles_features(
     """`measure_tiles`, after its `colors`."""
     union = _Union()
     for tile in tiles:
-        encoded, inner, seen_weights = _encode_tile(model, images, colors, targets, weights, strength, tile, kept)
-        measured = measure_features(model, encoded, colors, seen_weights, interior=inner)
+        encoded, inner, seen_coverage = _encode_tile(model, images, colors, targets, coverage, strength, tile, kept)
+        measured = measure_features(model, encoded, colors, seen_coverage, interior=inner)
         union.add([region[len(color) :] for region, color in zip(measured, colors, strict=True)])
         advance(1)
     features = union.of(model, images)
@@ -81,21 +82,21 @@ def _encode_tile(
     images: Tensor,
     colors: Content,
     targets: Targets,
-    weights: Tensor | None,
+    coverage: Coverage | None,
     strength: float,
     tile: Tile,
     kept: list[Tensor] | None,
-) -> tuple[Encoded, Tile, Tensor | None]:
-    """A tile with its surroundings encoded, where it lies in that, and the weights there; its features are left in `kept`."""
+) -> tuple[Encoded, Tile, Coverage | None]:
+    """A tile with its surroundings encoded, where it lies in that, and the coverage there; its features are left in `kept`."""
     outer = tile.grown(model.encoder_halo, images.shape[-2:])
     inner = tile.within(outer)
-    seen, seen_weights = _load(model, images, weights, outer)
-    encoded = encode(model, seen, colors, targets, seen_weights, strength)
+    seen, seen_coverage = _load(model, images, coverage, outer)
+    encoded = encode(model, seen, colors, targets, seen_coverage, strength)
     if kept is not None:
         own = part(model, encoded.features, inner, seen.shape[-2:])
         for whole, feature in zip(part(model, kept, tile, images.shape[-2:]), own, strict=True):
             whole.copy_(feature)
-    return encoded, inner, seen_weights
+    return encoded, inner, seen_coverage
 
 
 @torch.inference_mode()
@@ -105,7 +106,7 @@ def paint_tiles(
     out: Tensor,
     content: Content,
     targets: Targets,
-    weights: Tensor | None,
+    coverage: Coverage | None,
     strength: float,
     color: ColorMode,
     tiles: Sequence[Tile],
@@ -117,39 +118,39 @@ def paint_tiles(
     `kept` are the features that `measure_tiles` left. Without them they are made again, on a CPU block by block. With `color` "match"
     the tiles are not finished before `match_tiles`, which looks at all of them.
     """
-    if weights is not None:
-        tiles = _without_unreached(images, out, weights, tiles, advance)
+    if coverage is not None:
+        tiles = _without_unreached(images, out, coverage, tiles, advance)
     if kept is None and model.device.type == "cpu":
         for block in blocks(tiles):
             area = hull(block).grown(model.halo, images.shape[-2:])
-            seen, seen_weights = area.of(images), None if weights is None else area.of(weights)
+            seen, seen_coverage = area.of(images), None if coverage is None else coverage.map(area.of)
             made = feature_maps(model, area.size)
             for tile in plan(area.size, CPU_TILE, model.stride):
-                _encode_tile(model, seen, content, targets, seen_weights, strength, tile, made)
+                _encode_tile(model, seen, content, targets, seen_coverage, strength, tile, made)
             inner = [tile.within(area) for tile in block]
-            paint_tiles(model, seen, area.of(out), content, targets, seen_weights, strength, color, inner, advance, made)
+            paint_tiles(model, seen, area.of(out), content, targets, seen_coverage, strength, color, inner, advance, made)
         return
     if kept is not None and tiles:
-        kept = [*kept[:-1], _prepared(model, kept, content, targets, weights, strength, images)]
+        kept = [*kept[:-1], _prepared(model, kept, content, targets, coverage, strength, images)]
     size = images.shape[-2:]
     for tile in tiles:
         outer = tile.grown(model.halo if kept is None else model.finish_halo, size)
         inner = tile.within(outer)
-        seen, seen_weights = _load(model, images, weights, outer)
+        seen, seen_coverage = _load(model, images, coverage, outer)
         features = None if kept is None else part(model, kept, outer, size)
-        painted = inner.of(paint(model, seen, content, targets, seen_weights, strength, features, prepared=kept is not None)).clamp_(0, 1)
+        painted = inner.of(paint(model, seen, content, targets, seen_coverage, strength, features, prepared=kept is not None)).clamp_(0, 1)
         if color != "match":
-            below, covered = inner.of(seen), None if seen_weights is None else inner.of(seen_weights).sum(1, keepdim=True)
+            below, covered = inner.of(seen), None if seen_coverage is None else inner.of(seen_coverage.cover)
             painted = lay_over(below, apply_color_mode(color, below, painted, covered), covered)
         _store(out, tile, painted)
         advance(1)
 
 
-def _without_unreached(images: Tensor, out: Tensor, weights: Tensor, tiles: Sequence[Tile], advance: Advance) -> list[Tile]:
-    """The tiles that `weights` reach; the others are painted: they stay as they are."""
+def _without_unreached(images: Tensor, out: Tensor, coverage: Coverage, tiles: Sequence[Tile], advance: Advance) -> list[Tile]:
+    """The tiles that `coverage` reaches; the others are painted: they stay as they are."""
     reached = []
     for tile in tiles:
-        if tile.of(weights).any():
+        if tile.of(coverage.cover).any():
             reached.append(tile)
         else:
             _store(out, tile, _values(tile.of(images)))
@@ -162,7 +163,7 @@ def _prepared(
     kept: list[Tensor],
     content: Content,
     targets: Targets,
-    weights: Tensor | None,
+    coverage: Coverage | None,
     strength: float,
     images: Tensor,
 ) -> Tensor:
@@ -171,8 +172,8 @@ def _prepared(
     whole: Tensor | None = None
     for tile in plan(size, PREPARE_TILE, model.stride):
         outer = tile.grown(model.prepare_halo, size)
-        seen_weights = _load_weights(model, weights, outer, dtype)
-        own = prepare(model, cells(kept[-1], outer, size, model.stride), content, targets, seen_weights, strength)
+        seen_coverage = _load_coverage(model, coverage, outer, dtype)
+        own = prepare(model, cells(kept[-1], outer, size, model.stride), content, targets, seen_coverage, strength)
         own = cells(own, tile.within(outer), outer.size, model.stride)
         if whole is None:
             shape = (len(own), own.shape[1], *kept[-1].shape[2:])
@@ -184,40 +185,46 @@ def _prepared(
 
 @torch.inference_mode()
 def match_tiles(
-    model: StyleTransferModel, images: Tensor, painted: Tensor, out: Tensor, weights: Tensor | None, tiles: Sequence[Tile], advance: Advance
+    model: StyleTransferModel,
+    images: Tensor,
+    painted: Tensor,
+    out: Tensor,
+    coverage: Coverage | None,
+    tiles: Sequence[Tile],
+    advance: Advance,
 ) -> None:
     """Third pass, for the colour mode "match": `painted` moved to the colours of `images`, both [B, 3, H, W], into `out`.
 
-    `out` may be `painted` itself. Colours count where `weights` [B, K, H, W] lie.
+    `out` may be `painted` itself. Colours count where `coverage` lies.
     """
     union = _Union()
     for tile in tiles:
-        below, covered, above = _pair(model, images, painted, weights, tile)
+        below, covered, above = _pair(model, images, painted, coverage, tile)
         union.add([[color_moments(above, covered), color_moments(below, covered)]])
         advance(0)
     ((own, wanted),) = union.of(model, images)
     to_colors = affine(own.statistics(), wanted.statistics())
     for tile in tiles:
-        below, covered, above = _pair(model, images, painted, weights, tile)
+        below, covered, above = _pair(model, images, painted, coverage, tile)
         _store(out, tile, lay_over(below, to_colors(above).clamp(0, 1), covered))
         advance(0)
 
 
 def _pair(
-    model: StyleTransferModel, images: Tensor, painted: Tensor, weights: Tensor | None, tile: Tile
+    model: StyleTransferModel, images: Tensor, painted: Tensor, coverage: Coverage | None, tile: Tile
 ) -> tuple[Tensor, Tensor | None, Tensor]:
-    below, tile_weights = _load(model, images, weights, tile)
+    below, tile_coverage = _load(model, images, coverage, tile)
     above, _ = _load(model, painted, None, tile)
-    return below, None if tile_weights is None else tile_weights.sum(1, keepdim=True), above.to(below)
+    return below, None if tile_coverage is None else tile_coverage.cover, above.to(below)
 
 
-def _load(model: StyleTransferModel, images: Tensor, weights: Tensor | None, tile: Tile) -> tuple[Tensor, Tensor | None]:
+def _load(model: StyleTransferModel, images: Tensor, coverage: Coverage | None, tile: Tile) -> tuple[Tensor, Coverage | None]:
     seen = _values(tile.of(images).to(model.device))
-    return seen, _load_weights(model, weights, tile, seen.dtype)
+    return seen, _load_coverage(model, coverage, tile, seen.dtype)
 
 
-def _load_weights(model: StyleTransferModel, weights: Tensor | None, tile: Tile, dtype: torch.dtype) -> Tensor | None:
-    return None if weights is None else _values(tile.of(weights).to(model.device)).to(dtype)
+def _load_coverage(model: StyleTransferModel, coverage: Coverage | None, tile: Tile, dtype: torch.dtype) -> Coverage | None:
+    return None if coverage is None else coverage.map(lambda t: _values(tile.of(t).to(model.device))).to(model.device, dtype)
 
 
 def _values(x: Tensor) -> Tensor:

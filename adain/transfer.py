@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from .color import ColorMode, apply_color_mode, lay_over
+from .coverage import Coverage, coverage_of
 from .errors import ImageError, StyleError
-from .images import check_image, check_mask, resize
+from .images import check_image
 from .kept import feature_maps, keeps
 from .model import StyleTransferModel
 from .moments import Statistics
@@ -19,7 +20,7 @@ from .style import Region, Style
 from .tiles import Tile, choose_side, plan
 from .tiling import Advance, match_tiles, measure_tiles, paint_tiles
 
-__all__ = ["PIXELS_PER_CHUNK", "Progress", "measure", "paint", "region_weights", "render", "stylize"]
+__all__ = ["PIXELS_PER_CHUNK", "Progress", "measure", "paint", "render", "stylize"]
 
 Progress = Callable[[int, int], None]
 """Called as `progress(done, total)` in frames, or in tiles measured and painted; raise from it to stop."""
@@ -59,7 +60,7 @@ def stylize(
         raise ImageError(f"The tile is {tile} pixels. Give the side of the tiles, or 0 to have it chosen.")
     regions = [Region(style)] if isinstance(style, Style) else list(style)
     count = check_request(model, content, regions, strength, color)
-    weights = region_weights(regions, mask, content)
+    coverage = coverage_of(regions, mask, content)
     styles = [region.style.to(model.device) for region in regions]
 
     size = content.shape[-2:]
@@ -71,12 +72,12 @@ def stylize(
     for start in range(0, count, chunk):
         frames = slice(start, min(start + chunk, count))
         images = _rows(content, frames)
-        chunk_weights = None if weights is None else _rows(weights, frames)
+        seen = None if coverage is None else coverage.rows(frames)
         targets = [[Statistics(_rows(s.mean, frames), _rows(s.std, frames)) for s in style.levels] for style in styles]
         if tiled:
-            _stylize_tiles(model, images, out[frames], targets, chunk_weights, strength, color, tiles, advance)
+            _stylize_tiles(model, images, out[frames], targets, seen, strength, color, tiles, advance)
         else:
-            out[frames] = _stylize_chunk(model, images, targets, chunk_weights, strength, color).to(out)
+            out[frames] = _stylize_chunk(model, images, targets, seen, strength, color).to(out)
             advance(frames.stop - frames.start)
     return out
 
@@ -98,15 +99,15 @@ def _stylize_chunk(
     model: StyleTransferModel,
     images: Tensor,
     targets: Targets,
-    weights: Tensor | None,
+    coverage: Coverage | None,
     strength: float,
     color: ColorMode,
 ) -> Tensor:
     images = images.to(model.device).contiguous()  # one order of summation, whatever the layout in memory
     images = images if images.dtype == torch.float64 else images.float()
-    weights = None if weights is None else weights.to(images)
-    covered = None if weights is None else weights.sum(1, keepdim=True)
-    stylized = render(model, images, targets, weights, strength).clamp_(0, 1)
+    coverage = None if coverage is None else coverage.to(images.device, images.dtype)
+    covered = None if coverage is None else coverage.cover
+    stylized = render(model, images, targets, coverage, strength).clamp_(0, 1)
     return lay_over(images, apply_color_mode(color, images, stylized, covered), covered)
 
 
@@ -115,7 +116,7 @@ def _stylize_tiles(
     images: Tensor,
     out: Tensor,
     targets: Targets,
-    weights: Tensor | None,
+    coverage: Coverage | None,
     strength: float,
     color: ColorMode,
     tiles: Sequence[Tile],
@@ -123,40 +124,12 @@ def _stylize_tiles(
 ) -> None:
     size = images.shape[-2:]
     kept = feature_maps(model, size) if keeps(model, size) else None
-    content = measure_tiles(model, images, targets, weights, strength, tiles, advance, kept)
+    content = measure_tiles(model, images, targets, coverage, strength, tiles, advance, kept)
     # Not rounded before it is finished.
     painted = torch.empty_like(out, dtype=torch.promote_types(out.dtype, torch.float32)) if color == "match" else out
-    paint_tiles(model, images, painted, content, targets, weights, strength, color, tiles, advance, kept)
+    paint_tiles(model, images, painted, content, targets, coverage, strength, color, tiles, advance, kept)
     if color == "match":
-        match_tiles(model, images, painted, out, weights, tiles, advance)
-
-
-def region_weights(regions: Sequence[Region], mask: Tensor | None, content: Tensor, *, blank: bool = False) -> Tensor | None:
-    """How much each region counts at each pixel of `content`: [B or 1, K, H, W], summing to at most 1; None for everywhere.
-
-    Where masks overlap they are scaled to sum to 1; the base style takes the rest. Raises ImageError for a mask that is
-    zero everywhere, unless it may be `blank`, and StyleError for two base styles.
-    """
-    batch, size = len(content), content.shape[-2:]
-    if sum(region.mask is None for region in regions) > 1:
-        raise StyleError("Two regions have no mask. Only one base style can fill what the others leave: mask the rest.")
-    if mask is None and all(region.mask is None for region in regions):
-        return None
-    masks = [None if r.mask is None else _usable_mask(r.mask, f"mask of region {i + 1}", batch, size, blank) for i, r in enumerate(regions)]
-    given = [m for m in masks if m is not None]
-    limit = None if mask is None else _usable_mask(mask, "mask", batch, size, blank)
-    rows = max(len(m) for m in [*given, limit] if m is not None)
-    total = sum((m.expand(rows, -1, -1, -1) for m in given), torch.zeros(rows, 1, *size, dtype=torch.float32))
-    parts = [(1 - total).clamp_min(0) if m is None else (m / total.clamp_min(1)).expand(rows, -1, -1, -1) for m in masks]
-    weights = torch.cat(parts, 1)
-    return weights if limit is None else weights * limit
-
-
-def _usable_mask(mask: Tensor, label: str, batch: int, size: torch.Size, blank: bool) -> Tensor:
-    mask = resize(check_mask(mask, label, batch).cpu(), size)
-    if not (blank or mask.amax() > 0):
-        raise ImageError(f"The {label} is zero everywhere, so nothing would be stylised. Paint where the style applies in white.")
-    return mask
+        match_tiles(model, images, painted, out, coverage, tiles, advance)
 
 
 def check_request(model: StyleTransferModel, content: Tensor, regions: Sequence[Region], strength: float, color: str) -> int:

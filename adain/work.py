@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from .canvas import Canvas
+from .coverage import Coverage, coverage_of
 from .kept import feature_maps, fit, keeps
 from .model import StyleTransferModel
-from .moments import Moments, Statistics, color_moments
-from .passes import Content, encode, measure_features, paint, render
+from .moments import Moments, Statistics
+from .passes import Content, encode, measure_colors, measure_features, paint, render
 from .style import Region
 from .tiles import Tile, choose_side, plan
 from .tiling import measure_tiles, measure_tiles_features, paint_tiles
-from .transfer import region_weights
 
 _JUMP = 0.1
 """A change of strength or of a style's mean colour from one frame to the next that counts as wanted, not to be held back."""
@@ -70,24 +70,20 @@ class Work:
             image = image.float().div_(255)
         return (image if image.dtype == torch.float64 else image.float()).contiguous()
 
-    def weights(self) -> Tensor | None:
-        """The region weights of the frame."""
-        weights = region_weights(self.task.regions, self.task.mask, self.task.image, blank=True)
-        return None if weights is None else weights.to(self.model.device, torch.promote_types(self.task.image.dtype, torch.float32))
+    def coverage(self) -> Coverage | None:
+        """Where the regions apply in the frame."""
+        coverage = coverage_of(self.task.regions, self.task.mask, self.task.image, blank=True)
+        return None if coverage is None else coverage.to(self.model.device, torch.promote_types(self.task.image.dtype, torch.float32))
 
-    def laid_weights(self) -> Tensor | None:
-        """Those of the image."""
-        weights = self.weights()
-        return None if weights is None else self.canvas.lay(weights).clamp_(0, 1)
+    def laid_coverage(self) -> Coverage | None:
+        """That of the image."""
+        coverage = self.coverage()
+        return None if coverage is None else coverage.map(lambda t: self.canvas.lay(t).clamp_(0, 1))
 
 
 def with_colors(work: Work) -> Work:
     """With the moments of level 0, if the model has it."""
-    if not work.model.color:
-        return replace(work, content=[[] for _ in work.task.regions])
-    image, weights = work.image, work.laid_weights()
-    masks = [None] if weights is None else weights.split(1, 1)
-    return replace(work, content=[[color_moments(image, mask)] for mask in masks])
+    return replace(work, content=measure_colors(work.model, work.image, work.laid_coverage()))
 
 
 def with_features(model: StyleTransferModel, stream: Iterable[Work], chunks: Chunks, waiting: int) -> Iterator[Work]:
@@ -98,16 +94,16 @@ def with_features(model: StyleTransferModel, stream: Iterable[Work], chunks: Chu
 
     @torch.inference_mode()
     def measured(group: Sequence[Work]) -> Iterable[Work]:
-        images, targets, weights, strength = _batch(group)
+        images, targets, coverage, strength = _batch(group)
         colors = _stacked([work.content for work in group if work.content is not None])
         tiles, size = _tiles(model, images), images.shape[-2:]
         if len(tiles) > 1:
             kept = feature_maps(model, size) if waiting and keeps(model, size, waiting) else None
-            content = measure_tiles_features(model, images, colors, targets, weights, strength, tiles, _unseen, kept)
+            content = measure_tiles_features(model, images, colors, targets, coverage, strength, tiles, _unseen, kept)
             yield replace(group[0], content=content, features=kept)
             return
-        encoded = encode(model, images, colors, targets, weights, strength)
-        content = measure_features(model, encoded, colors, weights)
+        encoded = encode(model, images, colors, targets, coverage, strength)
+        content = measure_features(model, encoded, colors, coverage)
         keep = waiting > 0 and fit(model, size, waiting)
         for i, work in enumerate(group):
             rows = [level[i : i + 1] for level in encoded.features] if keep else None
@@ -119,20 +115,20 @@ def with_features(model: StyleTransferModel, stream: Iterable[Work], chunks: Chu
 @torch.inference_mode()
 def painted_groups(model: StyleTransferModel, group: Sequence[Work]) -> Iterable[tuple[Work, Tensor, Tensor]]:
     """Each work with its image and that image painted everywhere, both on its canvas."""
-    images, targets, weights, strength = _batch(group)
+    images, targets, coverage, strength = _batch(group)
     contents = [work.content for work in group if work.content is not None]
     kept = [work.features for work in group if work.features is not None]
     features = [_joined(level) for level in zip(*kept, strict=True)] if len(kept) == len(group) else None
     tiles = _tiles(model, images)
     if len(tiles) > 1:
-        content = _stacked(contents) if contents else measure_tiles(model, images, targets, weights, strength, tiles, _unseen)
+        content = _stacked(contents) if contents else measure_tiles(model, images, targets, coverage, strength, tiles, _unseen)
         painted = torch.empty_like(images)
         # "match" leaves what is painted as it is: colours and what is not covered come after it was held.
-        paint_tiles(model, images, painted, content, targets, weights, strength, "match", tiles, _unseen, features)
+        paint_tiles(model, images, painted, content, targets, coverage, strength, "match", tiles, _unseen, features)
     elif contents:
-        painted = paint(model, images, _stacked(contents), targets, weights, strength, features)
+        painted = paint(model, images, _stacked(contents), targets, coverage, strength, features)
     else:
-        painted = render(model, images, targets, weights, strength)
+        painted = render(model, images, targets, coverage, strength)
     return zip(group, images.split(1), painted.clamp_(0, 1).split(1), strict=True)
 
 
@@ -191,16 +187,15 @@ def _kind(work: Work) -> tuple[float, bool, int, tuple[int, int]]:
     return work.task.strength, masked, len(work.task.regions), work.canvas.window[2:]
 
 
-def _batch(group: Sequence[Work]) -> tuple[Tensor, list[list[Statistics]], Tensor | None, float]:
-    """Images, targets, region weights and strength of a group, as the passes take them."""
+def _batch(group: Sequence[Work]) -> tuple[Tensor, list[list[Statistics]], Coverage | None, float]:
+    """Images, targets, coverage and strength of a group, as the passes take them."""
     images = [work.image for work in group]
-    weights = [work.laid_weights() for work in group]
-    given = [w for w in weights if w is not None]
+    given = [coverage for work in group if (coverage := work.laid_coverage()) is not None]
     targets = [
         [Statistics(torch.cat([s.mean for s in level]), torch.cat([s.std for s in level])) for level in zip(*region, strict=True)]
         for region in zip(*(work.targets for work in group), strict=True)
     ]
-    return torch.cat(images), targets, torch.cat(given) if given else None, group[0].task.strength
+    return torch.cat(images), targets, Coverage.joined(given) if given else None, group[0].task.strength
 
 
 def _stacked(contents: Sequence[Content]) -> Content:

@@ -15,10 +15,11 @@ from torch import Tensor
 
 from ..adain import ImageError, Region, Style, StyleError, StyleTransferModel, stylize
 from ..adain.color import ColorMode
+from ..adain.coverage import coverage_of
 from ..adain.images import check_image, check_mask, resize, to_pil
 from ..adain.moments import Statistics
 from ..adain.tiles import SMALLEST_TILE, choose_side
-from ..adain.transfer import PIXELS_PER_CHUNK, Progress, region_weights
+from ..adain.transfer import PIXELS_PER_CHUNK, Progress
 from .devices import ManagedModel, is_out_of_memory
 
 _PREVIEW_SIZE = 512
@@ -151,9 +152,9 @@ def laid_back(painted: Tensor, content: Tensor, regions: Sequence[Region], mask:
     if painted.shape[-2:] == content.shape[-2:]:
         return painted
     painted = resize(painted, content.shape[-2:])
-    weights = region_weights(regions, mask, content, blank=True)
+    coverage = coverage_of(regions, mask, content, blank=True)
     # Where nothing is to be painted, pixels are the content's own, not resized ones.
-    return painted if weights is None else torch.where(weights.sum(1, keepdim=True).to(painted) > 0, painted, content.to(painted))
+    return painted if coverage is None else torch.where(coverage.cover.to(painted) > 0, painted, content.to(painted))
 
 
 def count_of(content: Tensor, regions: Sequence[Region]) -> int:

@@ -63,8 +63,8 @@ def stylize(network, content, styles, shares=None, alpha=1.0, masks=None, measur
     """One picture [3, H, W] (not clamped) of `content` in the weighted mix of `styles`, or each style in its mask.
 
     Without masks: equation 15, T = g((1 - alpha) f(c) + alpha sum_k w_k AdaIN(f(c), f(s_k))), and equation 14 is the case of one
-    style. With masks (one for each style, summing to at most 1) style k applies where mask k is, with statistics of the
-    content under mask k (or `measured` k, if given); what no mask reaches keeps its features.
+    style. With masks (one for each style, summing to 1) style k applies where mask k is, with statistics of the content under
+    mask k (or `measured` k, if given).
     """
     height, width = content.shape[1:]
     everywhere = np.ones((height, width))
@@ -90,7 +90,6 @@ def stylize(network, content, styles, shares=None, alpha=1.0, masks=None, measur
             moved = np.einsum("ij,jhw->ihw", a, content - mu[:, None, None]) + mu_y[:, None, None]
             recolored += mask * moved
             codes[k] += [mu_y, sigma_y.ravel()]
-        recolored += (1 - sum(masks)) * content
         content = np.clip(recolored, -0.5, 1.5)
 
     padded = pad(content, network.stride)
@@ -100,7 +99,6 @@ def stylize(network, content, styles, shares=None, alpha=1.0, masks=None, measur
     for level, (x, stride) in enumerate(zip(features, network.strides, strict=True)):
         valid = tuple(-(-n // stride) for n in (height, width))
         out = np.zeros_like(x)
-        reached = np.zeros(x.shape[1:])
         remaining = iter(encoded)
         for k, (mask, counted, mix) in enumerate(regions):
             own_mask = shrink(counted, stride, valid)
@@ -116,9 +114,8 @@ def stylize(network, content, styles, shares=None, alpha=1.0, masks=None, measur
                 mu_y, sigma_y = mu_y + alpha * share * mu_s, sigma_y + alpha * share * sigma_s
             where = shrink(pad(mask[None], network.stride)[0], stride, x.shape[1:])
             out += where * t
-            reached += where
             codes[k] += [mu_y, sigma_y]
-        styled.append(out + (1 - reached) * x)
+        styled.append(out)
 
     padded_masks = [pad(mask[None], network.stride)[0] for mask in masks]
     out = network.decode(padded, styled, [np.concatenate(code) for code in codes], padded_masks)
@@ -232,13 +229,12 @@ class Lite(Network):
             """The next 2 C numbers of each region scale and shift the C channels of `x` in that region."""
             nonlocal numbers
             width, stride = len(x), image.shape[1] // x.shape[1]
-            out, reached = np.zeros_like(x), np.zeros(x.shape[1:])
+            out = np.zeros_like(x)
             for number, mask in zip(numbers, masks, strict=True):
                 where = shrink(mask, stride, x.shape[1:])
                 out += where * (x * (1 + number[:width, None, None]) + number[width : 2 * width, None, None])
-                reached += where
             numbers = [number[2 * width :] for number in numbers]
-            return out + (1 - reached) * x
+            return out
 
         def residual(name, x):
             return x + self.conv(f"decoder.{name}.second", leaky(modulated(self.conv(f"decoder.{name}.first", x))))

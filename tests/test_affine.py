@@ -78,11 +78,10 @@ def test_one_map_serves_a_batch_and_keeps_the_dtype(shape):
 
 
 def test_regions_mix_maps_by_their_weights():
-    x, weights = values(2, 3, 8, 8), torch.rand(1, 2, 8, 8, dtype=torch.float64) / 2
+    x, first = values(2, 3, 8, 8), torch.rand(1, 1, 8, 8, dtype=torch.float64)
     maps = [Affine(values(1, 3, 1, 1, seed=i)[..., 0, 0], values(1, 3, 1, 1, seed=9 + i)[..., 0, 0]) for i in range(2)]
-    got = RegionalAffine(maps, RegionWeights(weights))(x)
-    first, second = weights[:, :1], weights[:, 1:]
-    torch.testing.assert_close(got, first * maps[0](x) + second * maps[1](x) + (1 - first - second) * x)
+    got = RegionalAffine(maps, RegionWeights(torch.cat([first, 1 - first], 1)))(x)
+    torch.testing.assert_close(got, first * maps[0](x) + (1 - first) * maps[1](x))
 
 
 def test_a_region_of_weight_zero_adds_nothing_whatever_its_map():

@@ -7,6 +7,7 @@ import paper
 import pytest
 import torch
 from adain_style_transfer import adain
+from adain_style_transfer.adain.coverage import Coverage
 from adain_style_transfer.adain.moments import Statistics, blend
 from adain_style_transfer.adain.style import normalized_weights
 from adain_style_transfer.adain.transfer import render
@@ -32,9 +33,9 @@ def statistics(model, image):
         return model.statistics_of(image.double())
 
 
-def rendered(model, content, targets, weights=None, strength=1.0):
+def rendered(model, content, targets, coverage=None, strength=1.0):
     with torch.no_grad():
-        return render(model, content.double(), targets, weights, strength)[0].numpy()
+        return render(model, content.double(), targets, coverage, strength)[0].numpy()
 
 
 def assert_equal(ours, literal):
@@ -67,16 +68,14 @@ def test_interpolation_of_styles(networks, strength):
 
 @pytest.mark.parametrize("strength", [1.0, 0.4])
 def test_regions(networks, strength):
-    """Two styles in overlapping soft masks; the rest keeps its own features."""
+    """Two styles in overlapping soft masks, together all over the picture; how much of it is shown is up to `stylize`."""
     model, literal = networks
     content = picture(22, 35, seed=1)
     styles = [picture(16, 24, seed=2), picture(30, 17, seed=3)]
-    first, second = soft_mask(22, 35, seed=5).double(), soft_mask(22, 35, seed=6).double()
-    weights = torch.cat([first, second], 1) / (first + second).clamp_min(1)
-    # Where they reach, the masks share a pixel; how far the result is mixed with the content is up to `stylize`.
-    shares = weights / weights.sum(1, keepdim=True).clamp_min(1e-6)
-    ours = rendered(model, content, [statistics(model, s) for s in styles], weights, strength)
-    masks, measured = ([x[0, k].numpy() for k in range(2)] for x in (shares, weights))
+    first, cover = soft_mask(22, 35, seed=5).double(), soft_mask(22, 35, seed=6).double()
+    coverage = Coverage.of(cover, torch.cat([first, 1 - first], 1))
+    ours = rendered(model, content, [statistics(model, s) for s in styles], coverage, strength)
+    masks, measured = [first[0, 0].numpy(), 1 - first[0, 0].numpy()], [m[0, 0].numpy() for m in coverage.measured]
     expected = paper.stylize(literal, array(content), [array(s) for s in styles], alpha=strength, masks=masks, measured=measured)
     assert_equal(ours, expected)
 
@@ -93,7 +92,7 @@ def test_stylize_mixes_a_soft_mask_with_the_content(networks):
     model, literal = networks
     content, style, mask = picture(24, 33, seed=1).double(), picture(21, 16, seed=2), soft_mask(24, 33).double()
     ours = adain.stylize(model, content, model.encode_style(style.double()), mask=mask)
-    everywhere, measured = (mask > 0).double()[0, 0].numpy(), mask[0, 0].numpy()
+    everywhere, measured = np.ones((24, 33)), mask[0, 0].numpy()
     made = paper.stylize(literal, array(content), [array(style)], masks=[everywhere], measured=[measured]).clip(0, 1)
     expected = mask[0].numpy() * made + (1 - mask[0].numpy()) * array(content)
     np.testing.assert_allclose(ours[0].numpy(), expected, rtol=0, atol=2e-7)  # masks are float32

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from adain_style_transfer.adain.coverage import Coverage
 from adain_style_transfer.adain.moments import merge
 from adain_style_transfer.adain.transfer import measure, paint, render
 from samples import picture, soft_mask
@@ -15,10 +16,11 @@ def model(request):
 
 
 def arguments(model, regions=1):
-    """Targets, weights and strength."""
+    """Targets, coverage and strength."""
     targets = [model.encode_style(picture(32, 24, seed=9 + k).double()).levels for k in range(regions)]
-    weights = None if regions == 1 else torch.cat([soft_mask(40, 56, seed=k) / regions for k in range(regions)], 1).double()
-    return targets, weights, 0.7
+    first = soft_mask(40, 56).double()
+    coverage = None if regions == 1 else Coverage.of(soft_mask(40, 56, seed=1).double(), torch.cat([first, 1 - first], 1))
+    return targets, coverage, 0.7
 
 
 @pytest.mark.parametrize("regions", [1, 2])

@@ -15,6 +15,7 @@ from adain_style_transfer.adain.architectures import keras, vgg19
 from adain_style_transfer.adain.architectures.keras import Keras
 from adain_style_transfer.adain.architectures.kuko6 import Kuko6
 from adain_style_transfer.adain.architectures.vgg19 import VGG19
+from adain_style_transfer.adain.coverage import Coverage
 from adain_style_transfer.adain.tiles import SMALLEST_TILE, blocks, choose_side, plan
 from adain_style_transfer.adain.tiling import match_tiles, measure_tiles, paint_tiles
 from adain_style_transfer.adain.transfer import measure, stylize
@@ -185,12 +186,13 @@ def test_8_bit_pictures_are_painted_in_place_of_floats(lite, color):
     expected = stylize(lite, values / 255, style, mask=mask / 255, color=color, tile=WHOLE)
     out = torch.empty_like(values)
     tiles = plan(values.shape[-2:], 64, lite.stride)
-    request = ([style.levels], mask, 1.0)
+    coverage = Coverage.of(mask)
+    request = ([style.levels], coverage, 1.0)
     content = measure_tiles(lite, values, *request, tiles, lambda steps: None)
     painted = torch.empty(values.shape, dtype=torch.float16) if color == "match" else out
     paint_tiles(lite, values, painted, content, *request, color, tiles, lambda steps: None)
     if color == "match":
-        match_tiles(lite, values, painted, out, mask, tiles, lambda steps: None)
+        match_tiles(lite, values, painted, out, coverage, tiles, lambda steps: None)
     assert (out.int() - (expected * 255).round().int()).abs().max() <= 1
     assert torch.equal(out[mask.expand_as(out) == 0], values[mask.expand_as(out) == 0])
 

@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 from adain_style_transfer import adain
 from adain_style_transfer.adain import ImageError, Region, StyleError
+from adain_style_transfer.adain.coverage import coverage_of
 from adain_style_transfer.adain.moments import Statistics, color_moments
-from adain_style_transfer.adain.transfer import region_weights, render, stylize
+from adain_style_transfer.adain.transfer import render, stylize
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from samples import picture, small_lite, soft_mask, vgg19
@@ -330,11 +331,11 @@ def test_region_weights_share_each_pixel(style, seed, count, based, limited):
     regions = [Region(style, (soft_mask(9, 11, seed + i) + 0.01).clamp(max=1)) for i in range(count)]
     regions += [Region(style)] if based else []
     limit = (soft_mask(9, 11, seed + 9) + 0.01).clamp(max=1) if limited else None
-    weights = region_weights(regions, limit, content)
-    total = weights.sum(1, keepdim=True)
-    assert weights.min() >= 0 and total.max() <= 1 + 1e-6
+    coverage = coverage_of(regions, limit, content)
+    assert coverage.weights.min() >= 0 and 0 <= coverage.cover.min() <= coverage.cover.max() <= 1
+    torch.testing.assert_close(coverage.weights.sum(1, keepdim=True), coverage.cover)
     if based:
-        torch.testing.assert_close(total, torch.ones_like(total) if limit is None else limit)
+        torch.testing.assert_close(coverage.cover, torch.ones_like(coverage.cover) if limit is None else limit)
 
 
 def test_a_frame_without_its_object_stays_as_it_is(lite, style):

@@ -1,0 +1,122 @@
+"""Where styles apply in a picture: three questions, each with an answer of its own.
+
+What is *painted* is the whole picture, also where no region reaches: beside painted features the network knows none that were left as
+they are, and what it makes of such a cliff glares. What is *shown* of that is up to the masks, in pixels. What is *measured* is what a
+region covers, and where that is too little to have statistics, some of the whole picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .errors import ImageError, StyleError
+from .images import check_mask, resize
+from .style import Region
+
+LEAST_PIXELS = 128**2
+"""A region that covers less than that, and less than LEAST_SHARE of the picture, counts as if the rest were the picture as a whole. The
+moments of fewer cells of the coarsest features are chance: thin strokes came out black or as coloured noise."""
+
+LEAST_SHARE = 0.25
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Where each of K regions applies in B pictures, or in a part of them."""
+
+    cover: Tensor
+    """[B or 1, 1, H, W] in 0..1, or in 8 bits: how much of what is painted is laid over the picture."""
+    shares: Tensor | None
+    """[B or 1, K, H, W], summing to 1 at every pixel: how the regions share what is painted. None if one has it all."""
+    lack: Tensor
+    """[B or 1, K]: how much every pixel of the picture adds to what is measured of a region; 0 for one that is large enough."""
+
+    @staticmethod
+    def of(cover: Tensor, shares: Tensor | None = None) -> Coverage:
+        """That of whole pictures, where `shares` of `cover` belong to the regions."""
+        pixels = cover.shape[-2] * cover.shape[-1]
+        if shares is None:
+            covered = cover.sum((2, 3), dtype=torch.float64) / (255 if cover.dtype == torch.uint8 else 1)
+        else:
+            covered = (shares * cover).sum((2, 3), dtype=torch.float64)
+        lack = (min(LEAST_PIXELS, LEAST_SHARE * pixels) - covered).clamp_min(0) / pixels
+        return Coverage(cover, shares, lack.float() if cover.dtype == torch.uint8 else lack.to(cover))
+
+    @staticmethod
+    def joined(parts: Sequence[Coverage]) -> Coverage:
+        """That of the pictures of all `parts`, in one batch."""
+        shares = [part.shares for part in parts if part.shares is not None]
+        return Coverage(
+            torch.cat([part.cover for part in parts]), torch.cat(shares) if shares else None, torch.cat([part.lack for part in parts])
+        )
+
+    @property
+    def weights(self) -> Tensor:
+        """[B or 1, K, H, W]: how much each region counts at each pixel."""
+        return self.cover if self.shares is None else self.shares * self.cover
+
+    @property
+    def measured(self) -> list[Tensor]:
+        """For each region [B or 1, 1, H, W]: how much each pixel counts in its moments."""
+        return [*(self.weights + self.lack[:, :, None, None]).split(1, 1)]
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> Coverage:
+        """With `function` applied to what has pixels, such as to look at a part of them."""
+        return replace(self, cover=function(self.cover), shares=None if self.shares is None else function(self.shares))
+
+    def rows(self, rows: slice) -> Coverage:
+        """That of some pictures of a batch."""
+        part = self.map(lambda t: t if len(t) == 1 else t[rows])
+        return part if len(self.lack) == 1 else replace(part, lack=self.lack[rows])
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> Coverage:
+        return replace(self.map(lambda t: t.to(device, dtype)), lack=self.lack.to(device, dtype))
+
+
+def coverage_of(regions: Sequence[Region], mask: Tensor | None, content: Tensor, *, blank: bool = False) -> Coverage | None:
+    """Where `regions` apply in `content` [B, 3, H, W], within `mask`; None for one region everywhere.
+
+    Where masks overlap they share the pixel; the base style takes what they leave. Where nothing reaches, what is painted (and not
+    shown) is that of the nearest region. Raises ImageError for a mask that is zero everywhere, unless it may be `blank`, and StyleError
+    for two base styles.
+    """
+    batch, size = len(content), content.shape[-2:]
+    if sum(region.mask is None for region in regions) > 1:
+        raise StyleError("Two regions have no mask. Only one base style can fill what the others leave: mask the rest.")
+    if mask is None and all(region.mask is None for region in regions):
+        return None
+    masks = [None if r.mask is None else _usable_mask(r.mask, f"mask of region {i + 1}", batch, size, blank) for i, r in enumerate(regions)]
+    given = [m for m in masks if m is not None]
+    limit = None if mask is None else _usable_mask(mask, "mask", batch, size, blank)
+    rows = max(len(m) for m in [*given, limit] if m is not None)
+    total = sum((m.expand(rows, -1, -1, -1) for m in given), torch.zeros(rows, 1, *size, dtype=torch.float32))
+    based = len(given) < len(masks)
+    cover = torch.ones_like(total) if based else total.clamp_max(1)
+    parts = [(1 - total).clamp_min(0) if m is None else m.expand(rows, -1, -1, -1) for m in masks]
+    shares = _spread(torch.cat(parts, 1)) if len(parts) > 1 else None
+    return Coverage.of(cover if limit is None else cover * limit, shares)
+
+
+def _spread(weights: Tensor) -> Tensor:
+    """`weights` [B, K, H, W] >= 0 scaled to sum to 1 at every pixel; where all are 0 those around are taken."""
+    total = weights.sum(1, keepdim=True)
+    shares = weights / total.clamp_min(torch.finfo(weights.dtype).tiny)
+    if total.amin() > 0:
+        return shares
+    if weights.shape[-2:] == (1, 1):
+        return torch.where(total > 0, shares, 1 / weights.shape[1])
+    # Cells that overlap, so that what lies beside a region is in a cell with it.
+    around = F.interpolate(_spread(F.avg_pool2d(weights, 3, 2, padding=1)), size=weights.shape[-2:], mode="bilinear")
+    return torch.where(total > 0, shares, around)
+
+
+def _usable_mask(mask: Tensor, label: str, batch: int, size: torch.Size, blank: bool) -> Tensor:
+    mask = resize(check_mask(mask, label, batch).cpu(), size)
+    if not (blank or mask.amax() > 0):
+        raise ImageError(f"The {label} is zero everywhere, so nothing would be stylised. Paint where the style applies in white.")
+    return mask

@@ -9,14 +9,15 @@ import torch
 import torch.nn.functional as F
 from adain_style_transfer import adain, weights
 from adain_style_transfer.adain import Region
-from adain_style_transfer.adain.coverage import LEAST_PIXELS, Coverage, coverage_of
+from adain_style_transfer.adain.coverage import LEAST_PIXELS, LEAST_SHARE, Coverage, coverage_of
 from adain_style_transfer.adain.images import at_short_side, resize
 from adain_style_transfer.adain.moments import channel_moments, merge
 from adain_style_transfer.adain.temporal import Stability, Task, paint_frames
-from samples import picture, soft_mask, vgg19
+from samples import picture, small_lite, soft_mask, vgg19
 
 SAMPLES = Path(weights.__file__).parent / "samples"
 HEIGHT, WIDTH, BAND = 192, 256, 12
+STYLE = small_lite().encode_style(picture(16, 16))
 
 
 def rectangle(top, bottom, left, right):
@@ -112,3 +113,62 @@ def test_frames_have_no_rim_either(embedded, photo, painting):
         work = [Task(photo, i, [Region(style)], mask=MASKS[kind]) for i in range(3)]
         for frame in paint_frames(embedded, work, Stability(1, 0.5)):
             assert_no_rim(frame, unmasked, photo, MASKS[kind])
+
+
+def test_large_regions_are_measured_by_themselves_and_small_ones_with_the_whole_picture():
+    content = picture(160, 200).double()
+    large, small = torch.zeros(1, 1, 160, 200), torch.zeros(1, 1, 160, 200)
+    large[..., :120], small[..., 40:70, 50:90] = 1, 1
+    assert LEAST_SHARE * 160 * 200 < LEAST_PIXELS
+    (measured,) = coverage_of([Region(STYLE)], large, content).measured
+    assert torch.equal(measured, large)
+    (measured,) = coverage_of([Region(STYLE)], small, content).measured
+    lack = LEAST_SHARE * 160 * 200 - 30 * 40
+    got = channel_moments(content, measured)
+    expected = merge([channel_moments(content, small), channel_moments(content)], [1, lack / (160 * 200)])
+    torch.testing.assert_close(got.mean, expected.mean)
+    torch.testing.assert_close(got.var, expected.var)
+    assert got.weight == pytest.approx(LEAST_SHARE * 160 * 200)
+
+
+def test_all_frames_of_a_batch_are_as_they_are_alone():
+    masks = torch.cat([soft_mask(40, 60), torch.zeros(1, 1, 40, 60), F.pad(torch.ones(1, 1, 2, 2), (9, 49, 9, 29))])
+    content = picture(40, 60, batch=3)
+    together = coverage_of([Region(STYLE)], masks, content, blank=True)
+    for i in range(3):
+        alone, row = coverage_of([Region(STYLE)], masks[i : i + 1], content[i : i + 1], blank=True), together.rows(slice(i, i + 1))
+        assert torch.equal(row.measured[0], alone.measured[0]) and torch.equal(row.cover, alone.cover)
+    joined = Coverage.joined([together.rows(slice(i, i + 1)) for i in range(3)])
+    assert torch.equal(joined.measured[0], together.measured[0])
+
+
+@pytest.mark.parametrize(("end", "begin"), [(60, 61), (31, 90)])
+def test_beyond_the_edge_the_nearest_region_goes_on(end, begin):
+    first, second = torch.zeros(1, 1, 64, 128), torch.zeros(1, 1, 64, 128)
+    first[..., :end], second[..., begin:] = 0.7, 0.2
+    coverage = coverage_of([Region(STYLE, first), Region(STYLE, second)], None, picture(64, 128))
+    torch.testing.assert_close(coverage.shares.sum(1), torch.ones(1, 64, 128))
+    near = (begin - end) // 4
+    assert (coverage.shares[:, 0, :, : end + near] > 0.75).all()
+    assert (coverage.shares[:, 1, :, begin - near :] > 0.75).all()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 7), (5, 3), (17, 30)])
+def test_pictures_of_any_size_are_shared(size):
+    masks = [torch.zeros(2, 1, *size), torch.zeros(2, 1, *size)]
+    masks[0][0, 0, 0, 0] = 1  # nothing at all in the second frame
+    coverage = coverage_of([Region(STYLE, m) for m in masks], None, picture(*size, batch=2), blank=True)
+    torch.testing.assert_close(coverage.shares.sum(1), torch.ones(2, *size))
+    assert (coverage.shares[0, 0] > 0.99).all() and coverage.shares[1, 0, 0, 0] == 0.5
+
+
+@pytest.mark.parametrize("name", ["lite", "vgg19"])
+def test_masks_of_hardly_anything_give_no_other_pictures_than_no_mask(lite, name):
+    """A pixel under a mask is about what it is without: the moments are those of the whole picture, but for a few pixels."""
+    model = lite if name == "lite" else vgg19()
+    content, style = picture(48, 64, seed=3), model.encode_style(picture(40, 32, seed=1))
+    mask = torch.zeros(1, 1, 48, 64)
+    mask[..., 20:22, 30] = 1
+    out, unmasked = (adain.stylize(model, content, style, mask=m) for m in (mask, None))
+    covered = mask[0, 0] > 0
+    assert (out - unmasked)[..., covered].abs().max() < 0.02

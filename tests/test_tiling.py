@@ -123,7 +123,7 @@ def test_tiles_cover_the_picture_once_on_the_grid(height, width, side, stride):
     tile=st.integers(8, 120),
     strength=st.sampled_from([0.0, 0.4, 1.0]),
     color=st.sampled_from(COLORS),
-    kind=st.sampled_from(["plain", "mask", "regions"]),
+    kind=st.sampled_from(["plain", "mask", "stroke", "regions", "apart"]),
 )
 @example(9, 257, 8, 1.0, "match", "regions")
 @example(1, 1, 8, 1.0, "style", "plain")
@@ -134,7 +134,13 @@ def test_tiles_equal_the_whole(lite64, height, width, tile, strength, color, kin
 
 @pytest.mark.parametrize(
     ("height", "width", "tile", "strength", "color", "kind"),
-    [(90, 203, 64, 1.0, "style", "plain"), (121, 96, 48, 0.5, "match", "regions"), (64, 170, 80, 1.0, "keep", "mask")],
+    [
+        (90, 203, 64, 1.0, "style", "plain"),
+        (121, 96, 48, 0.5, "match", "regions"),
+        (64, 170, 80, 1.0, "keep", "mask"),
+        (64, 170, 80, 1.0, "style", "stroke"),
+        (90, 203, 64, 1.0, "style", "apart"),
+    ],
 )
 def test_tiles_equal_the_whole_in_every_architecture(network, height, width, tile, strength, color, kind):
     assert_equal_in_tiles(network, height, width, tile, strength, color, kind)
@@ -145,8 +151,13 @@ def assert_equal_in_tiles(model, height, width, tile, strength, color, kind):
     styles = [model.encode_style(picture(24, 32, seed=s).double()) for s in (1, 2)]
     mask = (soft_mask(height, width, seed=3) + 0.01).clamp(max=1)
     mask[..., width // 2 :] *= 0.0 if width > 1 else 1.0
-    style = [Region(styles[0], mask), Region(styles[1])] if kind == "regions" else styles[0]
-    options = {"strength": strength, "color": color, "mask": mask if kind == "mask" else None}
+    line = torch.zeros_like(mask)
+    line[..., height // 2, :] = 1  # so few pixels that the whole picture counts in its moments
+    style = {
+        "regions": [Region(styles[0], mask), Region(styles[1])],
+        "apart": [Region(styles[0], line), Region(styles[1], mask * (1 - line))],  # the rest is painted like the nearest of them
+    }.get(kind, styles[0])
+    options = {"strength": strength, "color": color, "mask": {"mask": mask, "stroke": line}.get(kind)}
     whole = stylize(model, content, style, tile=WHOLE, **options)
     for limit in (kept.KEPT_BYTES, 0):
         with patch.object(kept, "KEPT_BYTES", limit):

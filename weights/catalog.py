@@ -194,9 +194,9 @@ def find_entry(name: str, folder: Path | None = None) -> Entry | None:
 def _read(path: Path) -> dict[str, Entry]:
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, MemoryError) as error:
         raise ModelError(f"The catalogue {path} cannot be read ({error}).") from error
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # besides syntax: a number of thousands of digits, brackets nested as deep
         raise ModelError(f"The catalogue {path} is not valid TOML: {error}.") from error
     return {name: _entry(name, values, f"{path}, [{name}]") for name, values in table.items()}
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import functools
 import hashlib
 import os
 import re
@@ -17,17 +16,26 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, TypeVar, cast
+from typing import BinaryIO, Literal, NamedTuple, TypeVar, cast
 
 import filelock
-from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url
-from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, OfflineModeIsEnabled, RevisionNotFoundError
-from huggingface_hub.file_download import http_get
-from huggingface_hub.utils import build_hf_headers
 
-from ..adain.errors import ModelError
+from ..adain.errors import AdaINError
 from .catalog import Source
+from .causes import Cause, HubError, cause_of
 from .checksums import git_blob_sha1, sha256_of
+from .client import (
+    GatedRepoError,
+    HfHubHTTPError,
+    OfflineModeIsEnabled,
+    RevisionNotFoundError,
+    build_hf_headers,
+    constants,
+    get_hf_file_metadata,
+    get_token,
+    hf_hub_url,
+    http_get,
+)
 
 Progress = Callable[[int, int], None]
 """Called as `progress(done, total)` in bytes; raise from it to stop. What has arrived is kept."""
@@ -48,10 +56,6 @@ _CUT = ("ReadError", "RemoteProtocolError", "ChunkedEncodingError")
 """What httpx and requests call a connection that broke while it was in use."""
 
 
-class HubError(ModelError):
-    """A file that could not be had from the Hub."""
-
-
 class Remote(NamedTuple):
     """What the Hub says about a file."""
 
@@ -68,10 +72,45 @@ def url_of(source: Source) -> str:
 
 def ask(source: Source) -> Remote:
     """Size and hash of a file, from the Hub. Raises what huggingface_hub raises."""
-    found = get_hf_file_metadata(url_of(source), timeout=constants.HF_HUB_ETAG_TIMEOUT)
+    token = token_for_reading()
+    try:
+        found = get_hf_file_metadata(url_of(source), token=token, timeout=constants.HF_HUB_ETAG_TIMEOUT)
+    except HfHubHTTPError as error:
+        if not token or status_of(error) != 401:
+            raise
+        # A token that has expired is refused for public files too. Without one they can be had.
+        found = get_hf_file_metadata(url_of(source), token=False, timeout=constants.HF_HUB_ETAG_TIMEOUT)
+        _refused.add(token)
     if not found.etag:
         raise HubError(f"{url_of(source)} does not answer like a Hub: it sends no ETag. Check HF_ENDPOINT and the proxy.")
     return Remote(found.size, found.etag)
+
+
+_refused: set[str] = set()
+"""Tokens that the Hub did not take for files that it gives to anyone."""
+
+
+def token_for_reading() -> str | Literal[False]:
+    """The user's token, or False where there is none to send: no token, or one that was refused before."""
+    token = _stored_token()
+    return token if token and token not in _refused else False
+
+
+def _stored_token() -> str | None:
+    if constants.HF_HUB_DISABLE_IMPLICIT_TOKEN:
+        return None
+    try:
+        token = get_token()
+    except (OSError, UnicodeDecodeError):  # a home folder that is none, a token file that is not text
+        return None
+    if token and not token.isascii():
+        raise HubError(f"The token of {_token_place(token)} holds letters that no token has. Copy it again from the Hub, or remove it.")
+    return token
+
+
+def _token_place(token: str) -> str:
+    names = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
+    return next((name for name in names if token in os.environ.get(name, "")), str(constants.HF_TOKEN_PATH))
 
 
 def download(source: Source, target: Path, size: int | None = None, sha256: str | None = None, progress: Progress | None = None) -> None:
@@ -113,14 +152,23 @@ def patiently(task: Task, action: Callable[[], T]) -> T:
     for tries_left in reversed(range(_TRIES)):
         try:
             return action()
-        except TRANSPORT_ERRORS as error:
-            if isinstance(error, OSError) and error.errno is not None and not isinstance(error, ConnectionError):
-                raise  # the disk's, not the network's
+        except _Stopped as stopped:
+            raise stopped.reason from None
+        except AdaINError:
+            raise
+        except Exception as error:  # what the client makes of a broken environment is not to be foreseen
+            if _of_the_disk(error):
+                raise
             wait = _wait(error, _TRIES - tries_left)
             if wait is None or wait > _LONGEST_WAIT or not tries_left:
                 raise HubError(explain(error, task)) from error
             _sleep(wait, task.progress)
     raise AssertionError("the last try returns or raises")
+
+
+def _of_the_disk(error: Exception) -> bool:
+    network = isinstance(error, ConnectionError | TimeoutError) or cause_of(error, constants.ENDPOINT) is not None
+    return isinstance(error, OSError) and error.errno is not None and not network
 
 
 def explain(error: Exception, task: Task) -> str:
@@ -132,6 +180,11 @@ def explain(error: Exception, task: Task) -> str:
         return f"{where} has no revision {source.revision!r}. Give a branch, a tag or a commit that it has."
     if isinstance(error, GatedRepoError) or status == 403:
         return f"Access to {what} of {where} was refused (403). Accept its terms on its page, and set HF_TOKEN to a token that may read it."
+    if status == 401 and (token := _stored_token()):
+        return (
+            f"The token of {_token_place(token)} was refused by {constants.ENDPOINT} (401), and {source.repo_id} is not to be had "
+            "without one, or does not exist. Make a new token with `hf auth login`, or check the name."
+        )
     if status == 401:
         return f"{where} needs a login, or does not exist (401). Set HF_TOKEN, or run `hf auth login`, and check the name."
     if status == 404:
@@ -139,17 +192,28 @@ def explain(error: Exception, task: Task) -> str:
     if status in (429, 503):
         wait = _retry_after(error)
         return f"The Hub is busy ({status}). Try again {f'in {wait} seconds' if wait else 'later'}; what has arrived of {what} is kept."
-    if status is not None:
+    if status is not None and status != 407:
         return f"The Hub answered {status} when asked for {page}. Try again later; what has arrived of {what} is kept."
     text = str(error)
     if "Consistency check failed" in text:
         return f"{what} did not arrive whole. What has arrived is kept: run the same again to resume."
-    if "timed out" in text.lower() or "timeout" in type(error).__name__.lower():
+    cause = _offline(error) or cause_of(error, constants.ENDPOINT)
+    if cause is None and ("timed out" in text.lower() or "timeout" in type(error).__name__.lower()):
         return f"The Hub stopped answering while it sent {what}. What has arrived is kept: run the same again to resume, or {task.by_hand}"
-    if type(error).__name__ in _CUT:
+    if cause is None and type(error).__name__ in _CUT:
         return f"The connection broke off while {what} was sent. What has arrived is kept: run the same again to resume."
-    reason = "offline mode is on (HF_HUB_OFFLINE)" if isinstance(error, OfflineModeIsEnabled) else f"{constants.ENDPOINT} cannot be reached"
-    return f"{what} is not in {task.folder} and {reason}. Go online, or {task.by_hand}"
+    found, advice = cause or unknown_cause(error)
+    return f"{what} is not in {task.folder}, and {found}. {advice}, or {task.by_hand}"
+
+
+def unknown_cause(error: BaseException) -> Cause:
+    """For what only the client itself understands."""
+    text = " ".join(str(error).split())
+    return Cause(f"{constants.ENDPOINT} does not answer like a Hub ({type(error).__name__}: {text})", "Check HF_ENDPOINT and the proxy")
+
+
+def _offline(error: Exception) -> Cause | None:
+    return Cause("offline mode is on (HF_HUB_OFFLINE)", "Go online") if isinstance(error, OfflineModeIsEnabled) else None
 
 
 def _by_hand(source: Source, folder: Path, sha256: str | None) -> str:
@@ -177,9 +241,9 @@ def read_range(source: Source, file: BinaryIO, start: int, stop: int, report: Ca
 
     Raises what huggingface_hub raises, and HubError if the server sends more than was asked for.
     """
-    headers = build_hf_headers() | {"Range": f"bytes={start}-{stop - 1}"}
+    headers = build_hf_headers(token=token_for_reading()) | {"Range": f"bytes={start}-{stop - 1}"}
     meter = _Meter(file, file.tell() + stop - start, report)
-    with _chunks():
+    with plainly():
         http_get(url_of(source), cast(BinaryIO, meter), headers=headers, expected_size=stop - start, displayed_filename=source.name)
 
 
@@ -235,22 +299,38 @@ def _transfer(task: Task, partial: Path, size: int | None) -> None:
         here = file.tell()
         if size is not None and shutil.disk_usage(partial.parent).free < size - here:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        report = functools.partial(_report, progress, size) if progress and size else None
+        report = reporter(progress, size)
         if report:
             report(here)
-        with _chunks():
+        with plainly():
             http_get(
                 url_of(source),
                 cast(BinaryIO, _Meter(file, size, report)),
                 resume_size=here,
-                headers=build_hf_headers(),
+                headers=build_hf_headers(token=token_for_reading()),
                 expected_size=size,
                 displayed_filename=source.name,
             )
 
 
-def _report(progress: Progress, total: int, done: int) -> None:
-    progress(done, total)
+class _Stopped(BaseException):
+    """What a progress callback raised, on its way past everything that catches errors of the transfer."""
+
+    def __init__(self, reason: BaseException) -> None:
+        self.reason = reason
+
+
+def reporter(progress: Progress | None, total: int | None) -> Callable[[int], None] | None:
+    """`progress` as a function of the bytes that are there, for use below `patiently`; None if there is nothing to tell."""
+
+    def report(done: int) -> None:
+        assert progress is not None and total is not None
+        try:
+            progress(done, total)
+        except BaseException as reason:
+            raise _Stopped(reason) from reason
+
+    return report if progress and total else None
 
 
 class _Meter:
@@ -258,7 +338,6 @@ class _Meter:
 
     def __init__(self, file: BinaryIO, limit: int | None, report: Callable[[int], None] | None) -> None:
         self._file, self._limit, self._report = file, limit, report
-        self.name = getattr(file, "name", "")  # hf_transfer, which old versions of huggingface_hub can use, opens it by name
         self.tell, self.seek, self.truncate = file.tell, file.seek, file.truncate
 
     def write(self, data: bytes) -> int:
@@ -272,14 +351,19 @@ class _Meter:
 
 
 @contextlib.contextmanager
-def _chunks() -> Iterator[None]:
+def plainly() -> Iterator[None]:
+    """Transfers by the client's own code, in chunks of ours."""
     # The library's 10 MB is half of our largest file: no progress to show, and all lost when the connection is cut.
-    before = constants.DOWNLOAD_CHUNK_SIZE
-    constants.DOWNLOAD_CHUNK_SIZE = CHUNK
+    # hf_transfer, which versions before 1.0 can be told to use, may be missing, resumes nothing and tells nothing.
+    names = {"DOWNLOAD_CHUNK_SIZE": CHUNK, "HF_HUB_ENABLE_HF_TRANSFER": False}
+    before = {name: getattr(constants, name) for name in names if hasattr(constants, name)}
     try:
+        for name in before:
+            setattr(constants, name, names[name])
         yield
     finally:
-        constants.DOWNLOAD_CHUNK_SIZE = before
+        for name, value in before.items():
+            setattr(constants, name, value)
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from safetensors.torch import load, save_file
 
 from ..adain.files import replacing
 from .catalog import Source
-from .download import HubError, Progress, Task, ask, disk_errors, patiently, read_range
+from .download import HubError, Progress, Task, ask, disk_errors, patiently, read_range, reporter
 
 _FIRST_READ = 2**16
 """Bytes that hold the whole header of most files."""
@@ -39,7 +39,7 @@ def fetch_tensors(
         begin, header = patiently(task, lambda: _header(source))
         wanted = _choose(source, header, layers)
         total = sum(stop - start for start, stop in (header[name]["data_offsets"] for name in wanted))
-        report = (lambda done: progress(done, total)) if progress else None
+        report = reporter(progress, total)
 
         data = io.BytesIO()
         for start, stop in _runs(header[name]["data_offsets"] for name in wanted):

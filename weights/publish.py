@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from huggingface_hub import CommitOperationAdd, HfApi, ModelCardData, constants
 from safetensors import safe_open
 
 from ..adain.errors import ModelError
 from ..adain.model import StyleTransferModel
-from .catalog import Source
+from .catalog import Source, entries
+from .causes import HubError, cause_of
 from .checksums import sha256_of
-from .download import TRANSPORT_ERRORS, HubError, status_of
+from .client import CommitOperationAdd, HfApi, ModelCardData, constants
+from .download import plainly, status_of
 from .loading import read_model
 
 _LICENSES = ("mit", "apache-2.0", "bsd-3-clause", "cc-by-4.0", "cc-by-sa-4.0", "cc0-1.0")
@@ -51,6 +55,7 @@ def publish(
     """
     path = Path(file)
     Source(repo_id, path.name).checked("publish")
+    id_ = _free_id(path.stem, repo_id)
     model = read_model(path)
     with safe_open(path, "pt") as opened:
         metadata = opened.metadata() or {}
@@ -66,16 +71,30 @@ def publish(
     operations += [CommitOperationAdd(name, picture) for name, picture in shown.items()]
     api = HfApi(library_name="adain-style-transfer")
     try:
-        api.create_repo(repo_id, private=private, exist_ok=True)
-        commit = api.create_commit(repo_id, operations, commit_message=f"Upload {path.name}")
-    except (*TRANSPORT_ERRORS, RuntimeError) as error:  # what fails in the threads that upload comes as a RuntimeError
-        raise HubError(_sentence(error.__cause__ if isinstance(error, RuntimeError) else error, repo_id)) from error
-    id_ = path.stem.replace(" ", "-")
-    return (
-        f'[{id_}]\ntitle = "{metadata.get("title") or id_}"\narchitecture = "{model.architecture}"\nlicense = "{license}"\n'
-        f'repo_id = "{repo_id}"\nrevision = "{commit.oid}"\n\n'
-        f'[[{id_}.files]]\npath = "{path.name}"\nbytes = {path.stat().st_size}\nsha256 = "{sha256_of(path)}"\n'
-    )
+        with plainly():
+            api.create_repo(repo_id, private=private, exist_ok=True)
+            commit = api.create_commit(repo_id, operations, commit_message=f"Upload {path.name}")
+    except Exception as error:  # what the client makes of a broken environment is not to be foreseen
+        # What fails in the threads that upload comes as a RuntimeError.
+        raise HubError(_sentence(error.__cause__ or error if isinstance(error, RuntimeError) else error, repo_id)) from error
+    entry = {"title": metadata.get("title") or id_, "architecture": model.architecture, "license": license}
+    entry |= {"repo_id": repo_id, "revision": commit.oid}
+    file_keys = {"path": path.name, "bytes": path.stat().st_size, "sha256": sha256_of(path)}
+    return f"[{id_}]\n{_toml(entry)}\n[[{id_}.files]]\n{_toml(file_keys)}"
+
+
+def _free_id(stem: str, repo_id: str) -> str:
+    """An id that no entry of ours or of the user's has: the file's name, with its owner's before it if that is taken."""
+    taken = {entry.id for entry in entries()}
+    name = re.sub(r"[^\w-]+", "-", stem, flags=re.ASCII).strip("-_") or "model"  # a dot would make two tables of it
+    owned = f"{repo_id.split('/')[0].replace('.', '-')}-{name}"
+    return next(id_ for id_ in itertools.chain((name, owned), (f"{owned}-{i}" for i in itertools.count(2))) if id_ not in taken)
+
+
+def _toml(table: Mapping[str, str | int]) -> str:
+    """Lines of TOML. Its strings are those of JSON, but for the one control character that JSON leaves as it is."""
+    values = {key: json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f") for key, value in table.items()}
+    return "".join(f"{key} = {value}\n" for key, value in values.items())
 
 
 def _card(
@@ -115,4 +134,7 @@ def _sentence(error: BaseException | None, repo_id: str) -> str:
         return f"You may not write to {repo_id} on {constants.ENDPOINT} ({status}). Set HF_TOKEN to one that may, or run `hf auth login`."
     if status is not None:
         return f"{constants.ENDPOINT} answered {status} while {repo_id} was written. Look there for what arrived, and try again."
-    return f"{constants.ENDPOINT} cannot be reached ({error}). Go online and run the same again."
+    cause = None if error is None else cause_of(error, constants.ENDPOINT)
+    if cause is None:
+        return f"{repo_id} on {constants.ENDPOINT} could not be written ({' '.join(str(error).split())}). Run the same again."
+    return f"{cause.found[0].upper()}{cause.found[1:]}. {cause.advice}, and run the same again."

@@ -21,4 +21,10 @@ def hub(monkeypatch):
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", "/nowhere")
     yield server
     server.close()
-    huggingface_hub.close_session()
+    close_sessions()
+
+
+def close_sessions():
+    """The next request reads the environment anew."""
+    old = getattr(huggingface_hub.utils, "reset_sessions", None)  # before 1.0
+    (old or huggingface_hub.close_session)()

@@ -48,6 +48,8 @@ class Fault:
     ignore_range: bool = False
     slow: float = 0
     """Seconds between pieces of 64 kB."""
+    location: str = ""
+    """Redirect there; "loop" is the address that was asked for."""
 
 
 @dataclass
@@ -55,6 +57,8 @@ class Repo:
     files: dict = field(default_factory=dict)
     token: str = ""
     """Needed to see it."""
+    refused: str = ""
+    """A token that has expired: whoever sends it gets 401, though the repository is public."""
     gated: bool = False
     large: int = 1000
     """Files of at least this size are large: they live on the blob host and their ETag is a sha256."""
@@ -63,14 +67,18 @@ class Repo:
 class Hub:
     """`repos` by their path (`owner/name`, `spaces/owner/name`), `faults` to come and `log` of (host, method, path, headers)."""
 
-    def __init__(self):
+    def __init__(self, tls=None):
+        """`tls`: a context with the certificate of a server, to speak https at the hub's address."""
         self.repos, self.faults, self.log, self.blobs = {}, [], [], {}
         self._servers = {host: ThreadingHTTPServer(("127.0.0.1", 0), _handler(self, host)) for host in ("hub", "blob")}
+        if tls:
+            self._servers["hub"].socket = tls.wrap_socket(self._servers["hub"].socket, server_side=True)
         for server in self._servers.values():
             server.daemon_threads = True
             server.block_on_close = False
             threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         self.url, self.blob_url = (f"http://127.0.0.1:{self._servers[host].server_port}" for host in ("hub", "blob"))
+        self.url = self.url.replace("http:", "https:" if tls else "http:")
 
     def close(self):
         for server in self._servers.values():
@@ -106,6 +114,9 @@ def _handler(hub, host):
         def do_GET(self):
             self.answer()
 
+        def do_CONNECT(self):  # as a proxy for https
+            self.send_error(407)
+
         def do_POST(self):
             self.upload()
 
@@ -120,6 +131,8 @@ def _handler(hub, host):
             hub.log.append((host, self.command, self.path, {k.lower(): v for k, v in self.headers.items()}))
             self.fault = hub.fault_for(host, self.command)
             with contextlib.suppress(ConnectionError):
+                if self.fault.location:
+                    return self.send(302, b"", {"Location": self.path if self.fault.location == "loop" else self.fault.location})
                 if self.fault.status:
                     return self.refuse(self.fault.status, "", "asked to fail")
                 return self.blob() if host == "blob" else self.resolve()
@@ -135,6 +148,8 @@ def _handler(hub, host):
                 return self.refuse(401, "RepoNotFound", "Repository not found")
             if repo.token and self.headers.get("Authorization") != f"Bearer {repo.token}":
                 return self.refuse(401, "RepoNotFound", "Repository not found")
+            if repo.refused and self.headers.get("Authorization") == f"Bearer {repo.refused}":
+                return self.refuse(401, "", "Invalid credentials in Authorization header")
             if repo.gated:
                 return self.refuse(403, "GatedRepo", "Access to this repository is restricted")
             if found[2] not in ("main", COMMIT):

@@ -8,11 +8,11 @@ import subprocess
 import sys
 import time
 
-import huggingface_hub
 import pytest
 from adain_style_transfer.weights import catalog
 from adain_style_transfer.weights.download import HubError
 from adain_style_transfer.weights.hub import get
+from hub.conftest import close_sessions
 from hub.server import COMMIT, Fault, sha256
 from huggingface_hub import constants
 
@@ -380,7 +380,7 @@ def test_token_goes_to_the_hub_and_nowhere_else(hub, folder, monkeypatch):
 
 
 def test_proxy(hub, folder, monkeypatch):
-    huggingface_hub.close_session()  # the next one reads the variables
+    close_sessions()  # the next one reads the variables
     monkeypatch.setenv("HTTP_PROXY", hub.url)
     monkeypatch.setenv("http_proxy", hub.url)
     monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", "http://hub.invalid/{repo_id}/resolve/{revision}/{filename}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import huggingface_hub
 import pytest
 import samples
 import torch
@@ -10,6 +9,7 @@ from adain_style_transfer import weights
 from adain_style_transfer.adain.errors import ModelError
 from adain_style_transfer.weights.download import HubError
 from adain_style_transfer.weights.publish import publish
+from hub.conftest import close_sessions
 from hub.server import COMMIT, Fault
 from huggingface_hub import ModelCard, constants
 
@@ -73,6 +73,6 @@ def test_refusals(hub, model, tmp_path):
         publish(model, "someone/new")
     assert not hub.repos["someone/new"].files
     hub.close()
-    huggingface_hub.close_session()
+    close_sessions()
     with pytest.raises(HubError, match="cannot be reached"):
         publish(model, "someone/new")

@@ -194,11 +194,11 @@ def find_entry(name: str, folder: Path | None = None) -> Entry | None:
 def _read(path: Path) -> dict[str, Entry]:
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
+        return {name: _entry(name, values, f"{path}, [{name}]") for name, values in table.items()}
     except (OSError, UnicodeDecodeError, MemoryError) as error:
         raise ModelError(f"The catalogue {path} cannot be read ({error}).") from error
-    except (ValueError, RecursionError) as error:  # besides syntax: a number of thousands of digits, brackets nested as deep
+    except (ValueError, RecursionError) as error:  # besides syntax: numbers of thousands of digits, brackets nested as deep
         raise ModelError(f"The catalogue {path} is not valid TOML: {error}.") from error
-    return {name: _entry(name, values, f"{path}, [{name}]") for name, values in table.items()}
 
 
 def _entry(name: str, values: object, where: str) -> Entry:
@@ -224,7 +224,7 @@ def _file(values: object, defaults: Mapping[str, Any], partial: bool, where: str
         return File(path, embedded=True)
     if not re.fullmatch(r"[0-9a-f]{64}", sha256):
         raise ModelError(f"{where}: sha256 is {sha256!r}. Expected 64 hexadecimal digits; `sha256sum FILE` prints them.")
-    if size < 1 and not partial:
+    if not (0 if partial else 1) <= size < 2**63:
         raise ModelError(f"{where}: bytes is {size}. Expected the size of the file.")
     place = {**defaults, **{key: table[key] for key in _SOURCE_KEYS if key in table}}
     source = Source(path=path, **place).checked(where) if "repo_id" in place and "url" not in table else None

@@ -19,7 +19,7 @@ def get(model: str | Entry, folder: str | os.PathLike[str] | None = None, progre
     as it is. No network is used for what is there. `progress(done, total)` counts bytes of one file at a time; raise from
     it to stop. Raises ModelError (HubError for what the Hub and the disk refuse).
     """
-    place = Path(folder) if folder is not None else default_folder()
+    place = Path(folder).expanduser() if folder is not None else default_folder()
     if isinstance(model, str):
         found = find_entry(model, place)
         if found is None and "/" not in model:

@@ -69,7 +69,7 @@ CASES = {
     "name": ({"HF_ENDPOINT": "http://hub.invalid"}, "http://hub.invalid cannot be reached: its name is not known here. Go online"),
     "refused": ({"HF_ENDPOINT": "http://127.0.0.1:9"}, "http://127.0.0.1:9 cannot be reached: it refuses the connection. Check"),
     "https to http": ({"HF_ENDPOINT": "https://{hub}"}, "https://{hub} does not speak https. Write http:// in HF_ENDPOINT"),
-    "certificate": ({"HF_ENDPOINT": "https://{tls}"}, "the certificate of https://{tls} is not accepted (unable to get local issuer certificate)"),
+    "certificate": ({"HF_ENDPOINT": "https://{tls}"}, "the certificate of https://{tls} is not accepted ("),
     "certificate, advice": ({"HF_ENDPOINT": "https://{tls}"}, f"that proxy's certificate and name its file in {BUNDLE}, or download"),
     "certificate given": ({"HF_ENDPOINT": "https://{tls}", BUNDLE: "{folder}/ca.pem"}, "ok big.safetensors"),
     "no bundle": ({"HF_ENDPOINT": "https://{tls}", BUNDLE: "/nowhere.pem"}, f"{BUNDLE} is /nowhere.pem, where there is no file"),

@@ -291,6 +291,13 @@ FILE = f'[[x.files]]\npath = "a.safetensors"\nbytes = 5\nsha256 = "{"0" * 64}"\n
     ("text", "words"),
     [
         ("[x", "not valid TOML"),
+        ("x = " + "[" * 9999, "not valid TOML"),
+        ("x = " + "9" * 5000, "not valid TOML"),
+        ("x." + "y." * 3000 + "z = 1", "x"),
+        ("[x]\ntitle." + "y." * 3000 + "z = 1", ""),
+        ('[x]\nrepo_id = "o/n"\n' + FILE.replace("5", "0x" + "f" * 5000, 1), "not valid TOML"),
+        ('[x]\nrepo_id = "o/n"\n' + FILE.replace("5", "9" * 30, 1), "Expected the size of the file"),
+        (b"\xff\xfe", "cannot be read"),
         ("x = 1", "Expected a table"),
         ('[x]\ncolour = "red"', "unknown key 'colour'"),
         ("[x]\ntitle = 1\n" + FILE, "gives title = 1. Expected str"),
@@ -308,7 +315,7 @@ FILE = f'[[x.files]]\npath = "a.safetensors"\nbytes = 5\nsha256 = "{"0" * 64}"\n
     ],
 )
 def test_mistakes_in_a_users_catalogue(tmp_path, text, words):
-    (tmp_path / "catalog.toml").write_text(text)
+    (tmp_path / "catalog.toml").write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(ModelError) as caught:
         catalog.entries(tmp_path)
     assert words in str(caught.value) and str(tmp_path / "catalog.toml") in str(caught.value)

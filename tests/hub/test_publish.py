@@ -7,11 +7,14 @@ import samples
 import torch
 from adain_style_transfer import weights
 from adain_style_transfer.adain.errors import ModelError
+from adain_style_transfer.weights import catalog
 from adain_style_transfer.weights.download import HubError
 from adain_style_transfer.weights.publish import publish
 from hub.conftest import close_sessions
 from hub.server import COMMIT, Fault
 from huggingface_hub import ModelCard, constants
+
+OURS = {entry.id for entry in catalog.entries(catalog._PACKAGE / "nowhere")}
 
 
 @pytest.fixture
@@ -51,6 +54,22 @@ def test_what_may_not_be_passed_on_is_not(hub, model, tmp_path):
             publish(path, "someone/new")
     publish(path, "someone/new", license="my own terms")
     assert ModelCard(hub.repos["someone/new"].files["README.md"].decode()).data.license_name == "my own terms"
+
+
+def test_an_entry_has_a_name_of_its_own_and_any_text(hub, model, tmp_path, monkeypatch):
+    folder = tmp_path / "models"
+    folder.mkdir()
+    monkeypatch.setenv("ADAIN_MODELS", str(folder))
+    title, license = 'He said "so" \\ 星夜 \n\x7f]', 'mine "alone"'
+    for name in ("adain-lite.safetensors", "adain-lite.safetensors", "a model.v2 (best).safetensors"):
+        path = tmp_path / name
+        weights.save_model(samples.small_lite(), path, {"title": title})
+        with (folder / "catalog.toml").open("a", encoding="utf-8") as file:
+            file.write(publish(path, "some.one/new", license=license) + "\n")
+    added = {entry.id: entry for entry in catalog.entries(folder) if entry.id not in OURS}
+    assert list(added) == ["some-one-adain-lite", "some-one-adain-lite-2", "a-model-v2-best"]
+    assert all((entry.title, entry.license) == (title, license) for entry in added.values())
+    assert weights.load_model("a-model-v2-best", "cpu", folder=folder).architecture == "lite"
 
 
 def test_refusals(hub, model, tmp_path):

@@ -132,7 +132,7 @@ def _paint(
             temporary.write_text(str(i + 1))
     if matched is None:
         return folder / "canvas.raw"
-    match_tiles(model, images, canvas, matched, mask, tiles, advance)
+    match_tiles(model, images, canvas, matched, coverage, tiles, advance)
     return folder / "matched.raw"
 
 

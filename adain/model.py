@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import cached_property
 from typing import ClassVar
 
 import torch
@@ -11,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .affine import Affine, RegionalAffine
-from .errors import ImageError
+from .errors import ImageError, StyleError
 from .heap import keep_freed_pages
 from .images import at_short_side, check_image, check_mask, resize
 from .moments import Moments, Statistics, channel_moments, color_moments
@@ -105,6 +106,24 @@ class StyleTransferModel(nn.Module):
             digest.update(key.encode())
             digest.update(value.float().cpu().numpy().tobytes())
         self.fingerprint = digest.hexdigest()
+
+    def check_style(self, style: Style) -> None:
+        """Raise StyleError unless `style` was measured by this model's encoder, at every level."""
+        style.check_made_for(self.fingerprint, self.architecture)
+        found = [(level.mean.shape[1], level.std.ndim == 3) for level in style.levels]
+        if found != self._levels:
+            channels = " + ".join(str(count) for count, _ in found)
+            raise StyleError(
+                f"The style {style.name!r} is incomplete: it has levels of {channels} channels, and the {self.architecture} model "
+                f"needs {' + '.join(str(count) for count, _ in self._levels)}. Save the style again."
+            )
+
+    @cached_property
+    def _levels(self) -> list[tuple[int, bool]]:
+        """How many channels each level has, and whether it has their covariance."""
+        with torch.inference_mode():
+            features = self.encode(torch.zeros(1, 3, 2 * self.stride, 2 * self.stride, device=self.device))
+        return [(3, True)] * self.color + [(feature.shape[1], False) for feature in features]
 
     def padded(self, size: torch.Size) -> torch.Size:
         """Height and width of what `pad` makes of an image of `size`."""

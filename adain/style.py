@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from .files import replacing
 from .moments import Statistics, blend
 
 _FORMAT = "adain-style-1"
+
+_LARGEST = 1e4
+"""No encoder makes larger features. Larger numbers come from damage, and would overflow while a picture is painted."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,7 @@ class Style:
             tensors[f"level{i}.mean"] = level.mean.float().cpu().contiguous()
             tensors[f"level{i}.std"] = level.std.float().cpu().contiguous()
         metadata = {"format": _FORMAT, "fingerprint": self.fingerprint, "architecture": self.architecture, "name": self.name}
+        metadata["sha256"] = _digest(tensors)
         try:
             with replacing(path) as temporary:
                 save_file(tensors, temporary, metadata)
@@ -88,7 +93,7 @@ class Style:
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> Style:
-        """Read what `save` wrote. Raises StyleError if `path` is anything else."""
+        """Read what `save` wrote, as float32. Raises StyleError if `path` is anything else, or was damaged since."""
         path = Path(path)
         if not path.is_file():
             raise StyleError(f"There is no style file at {path}. Make one with `adain style save`.")
@@ -100,20 +105,47 @@ class Style:
             raise StyleError(f"{path} is not a readable safetensors file ({error}).") from error
         if metadata.get("format") != _FORMAT:
             raise StyleError(f"{path} is a safetensors file but not a style: its metadata lacks format={_FORMAT}.")
+        if metadata.get("sha256", digest := _digest(tensors)) != digest:
+            raise StyleError(f"{path} is damaged: its numbers are not those that were saved. Save the style again.")
         levels: list[Statistics] = []
         while (mean := tensors.get(f"level{len(levels)}.mean")) is not None:
             std = tensors.get(f"level{len(levels)}.std")
-            if std is None or mean.ndim != 2 or std.shape not in (mean.shape, (*mean.shape, mean.shape[1])):
+            if std is None or mean.ndim != 2 or not mean.numel() or std.shape not in (mean.shape, (*mean.shape, mean.shape[1])):
                 raise StyleError(f"{path} is damaged: level {len(levels)} is incomplete or misshapen. Save the style again.")
-            if not (mean.isfinite().all() and std.isfinite().all()):
-                raise StyleError(f"{path} is damaged: level {len(levels)} is not finite. Save the style again.")
-            levels.append(Statistics(mean, std))
-        if not levels or len({len(level.mean) for level in levels}) > 1 or not metadata.keys() >= {"fingerprint", "architecture"}:
+            levels.append(Statistics(mean.float(), std.float()))
+            if not _plausible(levels[-1]):
+                raise StyleError(
+                    f"{path} is damaged: level {len(levels) - 1} is not finite, or not what pictures have. Save the style again."
+                )
+        sizes = {len(level.mean) for level in levels}
+        if len(sizes) != 1 or len(tensors) != 2 * len(levels) or not metadata.keys() >= {"fingerprint", "architecture"}:
             raise StyleError(f"{path} is damaged: its levels or the name of its encoder are incomplete. Save the style again.")
-        return Style(tuple(levels), metadata["fingerprint"], metadata["architecture"], metadata.get("name", ""))
+        # Control characters of a foreign file's name could command a terminal.
+        name = "".join(c for c in metadata.get("name", "") if c.isprintable())
+        return Style(tuple(levels), metadata["fingerprint"], metadata["architecture"], name)
 
     def _map(self, function) -> Style:  # noqa: ANN001 - Callable[[Tensor], Tensor]
         return replace(self, levels=tuple(Statistics(function(mean), function(std)) for mean, std in self.levels))
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for key, value in sorted(tensors.items()):
+        digest.update(key.encode())
+        digest.update(value.contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _plausible(level: Statistics) -> bool:
+    """Whether some picture may have the statistics of a level, read from a file."""
+    if not all(bool((part.abs() <= _LARGEST).all()) for part in level):  # NaN is not
+        return False
+    if level.std.ndim == 2:
+        return bool((level.std >= 0).all())
+    # A root of a covariance of values in 0..1, which are at most half a range from their mean.
+    scatter = torch.linalg.eigvalsh(level.std.double())
+    symmetric = torch.allclose(level.std, level.std.transpose(1, 2), rtol=0, atol=1e-4)
+    return symmetric and bool(((scatter > -1e-4) & (scatter < 2)).all() and (level.mean.abs() < 2).all())
 
 
 @dataclass(frozen=True)

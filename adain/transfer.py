@@ -142,7 +142,7 @@ def check_request(model: StyleTransferModel, content: Tensor, regions: Sequence[
         raise StyleError(f"The colour mode {color!r} is unknown. Choose one of {', '.join(get_args(ColorMode))}.")
     counts = {len(content)}
     for region in regions:
-        region.style.check_made_for(model.fingerprint, model.architecture)
+        model.check_style(region.style)
         counts.add(len(region.style))
     counts.discard(1)
     if len(counts) > 1:

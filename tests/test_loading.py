@@ -186,3 +186,12 @@ def test_every_preset_belongs_to_the_embedded_model():
         weights.load_preset(model, "nothing")
     with pytest.raises(adain.StyleError, match="cannot be used with the lite encoder"):
         weights.load_preset(small_lite(), weights.preset_names()[0])
+
+
+def test_loading_leaves_the_random_numbers_as_they_were(saved):
+    path, *_ = saved
+    torch.manual_seed(3)
+    expected = torch.rand(4)
+    torch.manual_seed(3)
+    weights.load_model(path, device="cpu")
+    assert torch.equal(torch.rand(4), expected)

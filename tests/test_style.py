@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
-from adain_style_transfer.adain import AdaINError, ImageError, Style, StyleError
+from adain_style_transfer.adain import AdaINError, ImageError, Style, StyleError, stylize
 from adain_style_transfer.adain.moments import Statistics
 from hypothesis import given
 from hypothesis import strategies as st
@@ -175,6 +176,16 @@ def damaged(path, tensors=None, **metadata):
         ({"level1.mean": torch.ones(4), "level1.std": torch.ones(4)}, {}, "damaged: level 1"),
         ({"level0.std": torch.ones(1, 3, 4)}, {}, "damaged: level 0"),
         ({"level1.std": torch.zeros(1, 4)}, {}, None),
+        ({"level1.std": torch.ones(1, 4).to(torch.float8_e4m3fn)}, {}, None),
+        ({"level1.std": torch.full((1, 4), 3e30)}, {}, "damaged: level 1"),
+        ({"level1.std": torch.full((1, 4), -1.0)}, {}, "damaged: level 1"),
+        ({"level1.mean": torch.full((1, 4), -1e5)}, {}, "damaged: level 1"),
+        ({"level0.mean": torch.full((1, 3), 40.0)}, {}, "damaged: level 0"),
+        ({"level0.std": torch.rand(1, 3, 3)}, {}, "damaged: level 0"),
+        ({"level0.std": -torch.eye(3)[None]}, {}, "damaged: level 0"),
+        ({"level0.mean": torch.ones(1, 0), "level0.std": torch.ones(1, 0)}, {}, "damaged: level 0"),
+        ({"level1.mean": None, "level1.std": None}, {}, "damaged"),
+        ({}, {"sha256": "0" * 64}, "damaged: its numbers"),
         ({"level0.mean": None}, {}, "damaged"),
     ],
 )
@@ -187,6 +198,34 @@ def test_damaged_style_files(styles, tmp_path, tensors, metadata, words):
         return
     with pytest.raises(StyleError, match=rf"one\.safetensors is .*{words}"):
         Style.load(path)
+
+
+def test_flipped_bits_are_noticed(styles, tmp_path):
+    path = tmp_path / "one.safetensors"
+    styles[0].save(path)
+    data = bytearray(path.read_bytes())
+    start = 8 + int.from_bytes(data[:8], "little")
+    for place in range(start, len(data), 37):
+        for bit in (0, 6):
+            data[place] ^= 1 << bit
+            path.write_bytes(data)
+            with pytest.raises(StyleError, match=r"one\.safetensors is damaged"):
+                Style.load(path)
+            data[place] ^= 1 << bit
+
+
+def test_a_style_without_its_last_level_is_refused_in_a_sentence(lite, styles):
+    short = replace(styles[0], levels=styles[0].levels[:-1])
+    flat = replace(styles[0], levels=(Statistics(torch.rand(1, 3), torch.rand(1, 3)), *styles[0].levels[1:]))
+    for style in (short, flat):
+        with pytest.raises(StyleError, match="is incomplete: it has levels of"):
+            stylize(lite, picture(16, 16), style)
+
+
+def test_names_cannot_command_a_terminal(styles, tmp_path):
+    path = tmp_path / "one.safetensors"
+    replace(styles[0], name="a\x1b[31mred\n星夜").save(path)
+    assert Style.load(path).name == "a[31mred星夜"
 
 
 def test_files_that_are_no_style(tmp_path):

@@ -99,7 +99,8 @@ def model_from_state(state: Mapping[str, Tensor], source: str) -> StyleTransferM
         if not value.isfinite().all():
             raise ModelError(f"{source} is damaged: the tensor {key} holds NaN or infinite values. Export it again.")
     try:
-        model = module.from_state(state)
+        with torch.random.fork_rng(devices=[]):  # layers are made with random weights, which must not cost the caller's seed
+            model = module.from_state(state)
         model.load_state_dict(dict(state))
     except (RuntimeError, KeyError, IndexError, TypeError) as error:  # torch lists missing and misshapen tensors in a RuntimeError
         detail = " ".join(str(error).split())

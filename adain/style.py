@@ -38,6 +38,9 @@ class Style:
     def __len__(self) -> int:
         return len(self.levels[0].mean)
 
+    def __repr__(self) -> str:
+        return f"<Style {self.name!r}: {len(self)} for the {self.architecture} encoder {self.fingerprint[:12]}>"
+
     def __getitem__(self, index: int) -> Style:
         """The style at `index` of a batch, as a batch of one."""
         chosen = range(len(self))[index]

@@ -51,7 +51,8 @@ def _check_device(device: str) -> None:
     try:
         torch.ones(1, device=device).cpu()  # meta takes what is written to it, and gives nothing back
     except (RuntimeError, AssertionError, ImportError) as error:  # torch: unknown, not there, not compiled in, no plug-in for it
-        raise AdaINError(f"The device {device!r} cannot be used ({str(error).splitlines()[0]}). Try --device cpu.") from error
+        reason = str(error).splitlines()[0].split(". ")[0]  # torch goes on about its backends
+        raise AdaINError(f"The device {device!r} cannot be used ({reason}). Try --device cpu.") from error
 
 
 def make_folder(folder: Path) -> None:

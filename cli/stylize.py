@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from ..adain.color import ColorMode
 from ..adain.errors import ImageError, StyleError
-from ..adain.images import EXTENSIONS, at_short_side, read_mask, read_picture, resize, write_picture
+from ..adain.images import at_short_side, read_mask, read_picture, resize, write_picture
 from ..adain.large import Request, check_format, is_large, stylize_file
 from ..adain.model import StyleTransferModel
 from ..adain.style import Style
@@ -64,7 +64,9 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     existing = command.add_mutually_exclusive_group()
     add_overwrite(existing)
     existing.add_argument("--skip-existing", action="store_true", help="paint only what is not there yet")
-    command.add_argument("--format", choices=sorted(e[1:] for e in EXTENSIONS), default="png", help="of pictures in a folder (default png)")
+    command.add_argument(
+        "--format", choices=("png", "jpg", "webp", "tif", "bmp"), default="png", help="of what goes to a folder (default png)"
+    )
     command.add_argument("--weights", type=numbers, metavar="W,W,...", help="weights of the blended styles (default: equal)")
     command.add_argument("--pairs", action="store_true", help="paint every content in every style instead of blending the styles")
     command.add_argument("--strength", type=share, default=1.0, help="0 (content) to 1 (full style), default 1")

@@ -6,7 +6,7 @@ import hashlib
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,67 +45,68 @@ def check_extension(output: Path, known: Collection[str] = EXTENSIONS, otherwise
 def plan(contents: Sequence[Found], styles: Sequence[Sequence[str]], output: str, extension: str) -> list[Target]:
     """A target for every content in every style; each style is a blend of the images, files or presets that are named.
 
-    In a folder they are called CONTENT__STYLE with `extension`, in the sub-folders of the contents. Equal stems are told apart by the
-    contents' and styles' own extensions, and names that are too long are cut and end with a hash of the whole. Raises ImageError
-    if `output` is one file for several pictures, or two would still get the same name.
+    In a folder they are called CONTENT__STYLE with `extension`, in the sub-folders of the contents, all of them different. Raises
+    ImageError if `output` is one file for several pictures.
     """
     path = Path(output)
     if names_a_file(output):
         if len(contents) * len(styles) > 1:
             raise ImageError(f"{path} is one file, but there are {len(contents) * len(styles)} pictures to make. Give a folder with -o.")
         return [Target(content.path, 0, path) for content in contents]
-    content_labels = _labels([content.path for content in contents], [content.folder for content in contents])
-    parts = [Path(name) for style in styles for name in style]
-    label_of = dict(zip(parts, _labels(parts, [Path()] * len(parts)), strict=True))
-    style_labels = [" + ".join(label_of[Path(name)] for name in style) for style in styles]
-    targets = [
-        Target(content.path, i, path / content.folder / (_fitting(f"{label}__{style}", _LONGEST) + extension))
+    content_labels = _labels(contents, str)
+    parts = list(dict.fromkeys(name for style in styles for name in style))
+    label_of = dict(zip(parts, _labels([Found(Path(name), Path()) for name in parts], lambda label: "-".join(label.parts)), strict=True))
+    style_labels = [" + ".join(label_of[name] for name in style) for style in styles]
+    return [
+        Target(content.path, i, _fitting(path / f"{label}__{style}", extension))
         for content, label in zip(contents, content_labels, strict=True)
         for i, style in enumerate(style_labels)
     ]
-    _check_distinct(targets, styles)
-    return targets
 
 
-def _labels(paths: Sequence[Path], folders: Sequence[Path]) -> list[str]:
-    """The stem of each of `paths`, or the whole name where others in the same of `folders` have that stem."""
-    keys = [_folded(folder / path.stem) for path, folder in zip(paths, folders, strict=True)]
-    distinct = {(key, path) for key, path in zip(keys, paths, strict=True)}
-    counts = Counter(key for key, _ in distinct)
-    return [path.stem if counts[key] == 1 else path.name for key, path in zip(keys, paths, strict=True)]
+def _labels(pictures: Sequence[Found], form: Callable[[Path], str]) -> list[str]:
+    """What each of `pictures` is called in the names of outputs, with `form`; no two alike.
+
+    That is its stem, below the folder that it was found in. The whole name where stems are equal (a.jpg, a.png), below the folder that was
+    walked where those are, too (2019/a.jpg, 2020/a.jpg); with a hash where only the case of letters differs.
+    """
+    candidates = [[form(candidate) for candidate in _candidates(picture)] for picture in pictures]
+    chosen = [0] * len(pictures)
+    while True:
+        labels = [own[i] for own, i in zip(candidates, chosen, strict=True)]
+        counts = Counter(map(_folded, labels))
+        equal = [i for i, label in enumerate(labels) if counts[_folded(label)] > 1 and chosen[i] + 1 < len(candidates[i])]
+        if not equal:
+            return labels
+        for i in equal:
+            chosen[i] += 1
 
 
-def _folded(path: Path) -> str:
+def _candidates(picture: Found) -> list[Path]:
+    path, folder = picture
+    root = path.absolute().parents[len(folder.parts)].name
+    hashed = f"{path.name}~{_digest(str(path.absolute()))}"
+    return [*(Path(start, folder, name) for start in ("", root) for name in (path.stem, path.name)), folder / hashed]
+
+
+def _folded(name: str) -> str:
     """Equal for names that are the same file on macOS or Windows."""
-    return unicodedata.normalize("NFC", str(path)).casefold()
+    return unicodedata.normalize("NFC", name).casefold()
 
 
-def _fitting(name: str, longest: int) -> str:
-    encoded = os.fsencode(name)
-    if len(encoded) <= longest:
-        return name
-    digest = hashlib.sha256(encoded).hexdigest()[:8]
-    kept = name
-    while len(os.fsencode(kept)) > longest - len(digest) - 1:
-        kept = kept[:-1]
-    return f"{kept}~{digest}"
+def _fitting(path: Path, extension: str) -> Path:
+    """`path` with `extension`, its name cut if it is too long, and then with a hash of the whole."""
+    name = path.name
+    if len(os.fsencode(name)) > _LONGEST:
+        ending = f"~{_digest(name)}"
+        while len(os.fsencode(name)) > _LONGEST - len(ending):
+            name = name[:-1]
+        name += ending
+    return path.with_name(name + extension)
 
 
-def _check_distinct(targets: Sequence[Target], styles: Sequence[Sequence[str]]) -> None:
-    taken: dict[str, Target] = {}
-    for target in targets:
-        other = taken.setdefault(_folded(target.output), target)
-        if other is target:
-            continue
-        if other.content != target.content:
-            raise ImageError(
-                f"{other.content} and {target.content} would both be painted into {target.output}. Give the folder that holds both, "
-                "whose sub-folders are kept, or paint them one after the other with another -o."
-            )
-        raise ImageError(
-            f"The styles {' + '.join(styles[other.style])} and {' + '.join(styles[target.style])} would both be painted into "
-            f"{target.output}. Rename one of them, or paint them one after the other with another -o."
-        )
+def _digest(text: str) -> str:
+    return hashlib.sha256(os.fsencode(text)).hexdigest()[:8]
 
 
 def choose(targets: Sequence[Target], inputs: Iterable[str], *, overwrite: bool, skip_existing: bool) -> list[Target]:

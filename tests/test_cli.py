@@ -132,6 +132,22 @@ def test_blend_weights_mask_size_and_saved_style(pictures: Path) -> None:
         (["demo", "-o", "taken/sheet.png"], 1, "output folder"),
         (["style", "save", "art.png", "-o", "o.png"], 1, "does not end with .safetensors"),
         (["stylize", "photo.png", "cut.png", "--style", "art.png", "-o", "o.png"], 1, "one file"),
+        (["stylize", "photo.png", "--style", "art.png", "-o", "photo.png", "--overwrite"], 1, "one of the files to read"),
+        (["stylize", "photo.png", "--style", "art.png", "-o", "art.png", "--overwrite"], 1, "one of the files to read"),
+        (["stylize", "photo.png", "--style", "art.png", "-o", "black.png"], 1, "is there already. Give --overwrite"),
+        (["style", "save", "photo.png", "-o", "taken.safetensors"], 1, "is there already. Give --overwrite"),
+        (["demo", "-o", "black.png"], 1, "is there already. Give --overwrite"),
+        (["convert", "art.png", "-o", "taken.safetensors"], 1, "is there already. Give --overwrite"),
+        (["stylize", "photo.png", "--style", "art.png", "-o", "o.png", "--overwrite", "--skip-existing"], 2, "not allowed with"),
+        (["stylize", "photo.png", "--style", "", "-o", "o.png"], 2, "an empty name"),
+        (["stylize", "", "--style", "art.png", "-o", "o.png"], 2, "an empty name"),
+        (["stylize", "photo.png", "--style", "art.png", "-o", ""], 2, "an empty name"),
+        (["stylize", "photo.png", "--style", "art.png", "-o", "-"], 1, "standard output"),
+        (["stylize", "x" * 300 + ".png", "--style", "art.png", "-o", "o.png"], 1, "too long"),
+        (["stylize", "photo.png", "--style", "art.png", "-o", "x" * 300 + ".png"], 1, "too long"),
+        (["stylize", "photo.png", "--style", "art.png", "-o", "o.png", "--device", "meta"], 1, "device 'meta' cannot be used"),
+        (["stylize", "photo.png", "--style", "art.png", "-o", "o.png", "--threads", "0"], 2, "at least 1"),
+        (["app", "--port", "99999"], 2, "not a port"),
         (["style", "show", "art.png"], 1, "not a readable safetensors"),
         (["models", "get", "no-such-model"], 1, "no model 'no-such-model' in the catalogue"),
         (["convert", "art.png", "-o", "o.safetensors"], 1, "art.png"),
@@ -143,6 +159,7 @@ def test_mistakes_get_a_sentence_and_leave_nothing(
 ) -> None:
     (pictures / "taken").write_text("a file where a folder is wanted")
     Image.new("L", (8, 8)).save(pictures / "black.png")
+    (pictures / "taken.safetensors").write_text("a file that is there")
     before = sorted(pictures.rglob("*"))
     named = [str(pictures / a) if "." in a and not a.replace(".", "").isdigit() else a for a in arguments]
     try:
@@ -168,6 +185,122 @@ def test_a_defect_of_ours_gets_a_sentence_too(pictures: Path, monkeypatch: pytes
 def test_a_name_that_ends_with_a_slash_is_a_folder(pictures: Path) -> None:
     assert cli.main(["stylize", str(pictures / "photo.png"), "--style", str(pictures / "art.png"), "-o", f"{pictures}/v1.2/"]) == 0
     assert (pictures / "v1.2" / "photo__art.png").is_file()
+
+
+def test_one_bad_item_never_ends_a_run(pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    contents, out = pictures / "in", pictures / "out"
+    contents.mkdir()
+    (pictures / "photo.png").rename(contents / "z.png")
+    (pictures / "cut.png").rename(contents / "y.png")
+    (contents / "broken.png").write_text("no image")
+    (contents / "sub").mkdir()
+    (pictures / "other.png").rename(contents / "sub" / "x.png")
+    out.mkdir()
+    (out / "sub").write_text("a file where a folder is wanted")
+    styles = ["--style", str(pictures / "art.png"), "--style", str(contents / "broken.png"), "--style", "venice", "--pairs"]
+    assert cli.main(["stylize", str(contents), *styles, "-o", str(out), "--batch", "3"]) == 1
+    printed = capsys.readouterr()
+    painted = [out / f"{name}__{style}.png" for name in "yz" for style in ("art", "venice")]
+    assert sorted(printed.out.split()) == sorted(map(str, painted)) and all(path.is_file() for path in painted)
+    assert printed.err.count("broken.png is not an image") == 2 and printed.err.count("output folder") == 2  # as content and style
+    assert len(list(out.iterdir())) == 5
+
+
+def test_what_is_there_is_painted_anew_or_skipped_when_asked(pictures: Path) -> None:
+    command = ["stylize", str(pictures / "photo.png"), str(pictures / "other.png"), "--style", "venice", "-o", str(pictures / "out")]
+    photo, other = (pictures / "out" / f"{name}__venice.png" for name in ("photo", "other"))
+    assert cli.main(command) == 0
+    first, mark = photo.read_bytes(), b"changed by hand"
+    photo.write_bytes(mark)
+    other.unlink()
+    assert cli.main(command) == 1 and photo.read_bytes() == mark and not other.exists()
+    assert cli.main([*command, "--skip-existing"]) == 0 and photo.read_bytes() == mark and other.is_file()
+    assert cli.main([*command, "--overwrite"]) == 0 and photo.read_bytes() == first
+
+
+@pytest.mark.parametrize("name", ["-dash.png", "ep1:pilot.png", "new\nline.png", "~tilde.png", "[1].png", os.fsdecode(b"lat\xe9in.png")])
+def test_names_are_names(pictures: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(pictures)
+    try:
+        (pictures / "photo.png").rename(pictures / name)
+    except OSError:
+        pytest.skip("no file system for this name")
+    assert cli.main(["stylize", "--style", "art.png", "-o", "out/", "--", name]) == 0
+    assert [path.name for path in (pictures / "out").iterdir()] == [f"{name.removesuffix('.png')}__art.png"]
+
+
+def test_home_in_every_path(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(pictures))
+    monkeypatch.setenv("USERPROFILE", str(pictures))
+    (pictures / "empty").mkdir()
+    monkeypatch.chdir(pictures / "empty")
+    assert cli.main(["style", "save", "~/art.png", "--mask=~/photo.png", "-o", "~/art.safetensors"]) == 0
+    assert cli.main(["stylize", "~/photo.png", "--style=~/art.safetensors", "--mask=~/other.png", "--output=~/out/"]) == 0
+    assert cli.main(["styles", "~/"]) == 0
+    assert (pictures / "out" / "photo__art.png").is_file() and not list(Path().iterdir())
+
+
+def test_terminals_obey_no_name(pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = weights.load_model()
+    style = model.encode_style(read_picture(pictures / "art.png").rgb, name="\x1b]0;owned\x07\x1b[31m red")
+    style.save(pictures / "red.safetensors")
+    assert cli.main(["style", "show", str(pictures / "red.safetensors")]) == 0
+    assert cli.main(["stylize", str(pictures / "no\x1b[31m.png"), "--style", "venice", "-o", str(pictures / "o.png")]) == 1
+    printed = capsys.readouterr()
+    assert "\x1b" not in printed.out + printed.err and "\\x1b[31m red" in printed.out and "no\\x1b[31m.png" in printed.err
+    assert len(repr(style)) < 200
+
+
+def test_formats_and_quiet(pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["stylize", str(pictures / "photo.png"), "--style", "venice", "-o", str(pictures / "out"), "--format", "jpg"]
+    assert cli.main([*command, "--quiet"]) == 0
+    assert Image.open(pictures / "out" / "photo__venice.jpg").format == "JPEG"
+    printed = capsys.readouterr()
+    assert printed.out == printed.err == ""
+
+
+def test_styles_are_listed_with_who_made_them(pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["style", "save", str(pictures / "art.png"), "-o", str(pictures / "mine.safetensors")]) == 0
+    assert cli.main(["styles", str(pictures)]) == 0
+    lines = capsys.readouterr().out
+    assert all(name in lines for name in preset_names()) and "Edvard Munch, 1893: The Scream" in lines and "mine.safetensors  art" in lines
+
+
+@pytest.mark.parametrize(("arguments", "word"), [([], "examples:"), (["--help"], "stylize"), (["--version"], "adain ")])
+def test_help_needs_no_torch(arguments: list[str], word: str) -> None:
+    code = (
+        "import sys; from adain_style_transfer.cli import main\n"
+        f"try: main({arguments})\nexcept SystemExit: pass\n"
+        "assert 'torch' not in sys.modules and 'numpy' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0 and word in done.stdout, done.stderr
+
+
+TERMINATED = """
+import sys, time
+from adain_style_transfer.adain.files import replacing
+from adain_style_transfer.cli import main, stylize
+
+def slowly(path, *_):
+    with replacing(path) as temporary:
+        temporary.write_bytes(b"half")
+        print("writing", flush=True)
+        time.sleep(60)
+
+stylize.write_picture = slowly
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM")
+def test_sigterm_leaves_nothing(pictures: Path) -> None:
+    command = [sys.executable, "-c", TERMINATED, "stylize", pictures / "photo.png", "--style", "venice", "-o", pictures / "out/"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "writing\n"
+        process.terminate()
+        assert process.communicate(timeout=30)[1] == "adain: stopped\n" and process.returncode == 1
+    assert not list((pictures / "out").iterdir())
 
 
 def test_debug_shows_the_traceback(pictures: Path) -> None:

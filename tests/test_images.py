@@ -307,6 +307,17 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
     assert path.read_text() == "new" and list(tmp_path.iterdir()) == [path]
 
 
+def test_what_a_killed_process_left_is_swept_up(tmp_path):
+    old, recent, other = (tmp_path / name for name in (".adain-tmp-old.png", ".adain-tmp-recent.png", ".other.png"))
+    for path in (old, recent, other):
+        path.write_text("half")
+    for path in (old, other):
+        os.utime(path, (0, 0))
+    with replacing(tmp_path / "a.png") as temporary:
+        assert temporary.name.startswith(".adain-tmp-") and temporary.suffix == ".png"
+    assert not old.exists() and recent.exists() and other.exists()
+
+
 def test_a_new_file_has_the_permissions_of_any_new_file(tmp_path):
     (tmp_path / "plain").write_text("")
     with replacing(tmp_path / "replaced") as temporary:

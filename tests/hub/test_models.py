@@ -334,6 +334,9 @@ def test_the_default_folder(monkeypatch, tmp_path):
     monkeypatch.delenv("ADAIN_MODELS")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert catalog.default_folder() == tmp_path / "adain"
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("ADAIN_MODELS", "~/m")
+    assert catalog.default_folder() == tmp_path / "m"
 
 
 def test_sources_are_written_as_they_are_read():

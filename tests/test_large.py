@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -128,6 +129,92 @@ def test_the_command_line_paints_small_and_large_pictures(monkeypatch, photo, tm
         expected = adain.stylize(model, adain.read_picture(path).rgb, made)
         got = adain.read_picture(out / f"{path.stem}__great-wave.png").rgb
         assert (got - expected).abs().max() <= 1.01 / 255
+
+
+def test_what_cannot_hold_it_is_known_before(lite, style, photo, tmp_path):
+    for name in ("out.bmp", "out.gif", "out.pgm"):
+        with pytest.raises(ImageError, match=r"Give a name that ends in \.png"):
+            stylize_file(lite, photo, tmp_path / name, Request(style), False, lambda done, total: None)
+    pyvips.Image.black(16384, 1).write_to_file(str(tmp_path / "wide.png"))
+    with pytest.raises(ImageError, match="16384 x 1 pixels"):
+        stylize_file(lite, tmp_path / "wide.png", tmp_path / "out.webp", Request(style), False, lambda done, total: None)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["photo.png", "wide.png"]
+
+
+def test_a_folder_of_the_users_stays(lite, style, photo, tmp_path):
+    folder = tmp_path / "out.png.part"
+    folder.mkdir()
+    (folder / "key").write_text("of a house")
+    with pytest.raises(ImageError, match=r"out.png.part, where .* is there already"):
+        stylize_file(lite, photo, tmp_path / "out.png", Request(style), False, lambda done, total: None)
+    assert (folder / "key").read_text() == "of a house"
+
+    def add(done, total):
+        (tmp_path / "other.png.part" / "mine.txt").write_text("put here meanwhile")
+
+    stylize_file(lite, photo, tmp_path / "other.png", Request(style), False, add)
+    assert [path.name for path in (tmp_path / "other.png.part").iterdir()] == ["mine.txt"]
+
+
+STYLIZE = """
+import sys
+from adain_style_transfer.adain import large
+from adain_style_transfer.cli import main
+large.LARGE_PIXELS = 1000
+sys.exit(main(["stylize", sys.argv[1], "--style", "great-wave", "-o", sys.argv[2], "--device", "cpu", *sys.argv[3:]]))
+"""
+
+
+def stylize_in_a_process(*arguments):
+    return subprocess.run([sys.executable, "-c", STYLIZE, *map(str, arguments)], capture_output=True, text=True)
+
+
+def test_two_processes_do_not_paint_one_output(lite, style, photo, tmp_path):
+    others = []
+
+    def meanwhile(done, total):
+        if done == 7:
+            others.append(stylize_in_a_process(photo, tmp_path / "out.png", "--overwrite"))
+
+    stylize_file(lite, photo, tmp_path / "out.png", Request(style), False, meanwhile)
+    assert others[0].returncode == 1 and "out.png is being painted by another process" in others[0].stderr
+    stylize_file(lite, photo, tmp_path / "alone.png", Request(style), False, lambda done, total: None)
+    assert (tmp_path / "out.png").read_bytes() == (tmp_path / "alone.png").read_bytes()
+
+
+def test_an_interrupted_painting_is_not_lost_when_resume_is_forgotten(monkeypatch, photo, tmp_path, capsys):
+    command = ["stylize", str(photo), "--style", "great-wave", "-o", str(tmp_path / "out.png"), "--device", "cpu", "--quiet"]
+    with monkeypatch.context() as once:
+        once.setattr(large, "paint_tiles", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert main(command) == 1
+    assert "--resume" in capsys.readouterr().err
+    (tmp_path / "out.png.part" / ".adain-tmp-x.raw").write_bytes(b"as after a kill")
+    kept = sorted((tmp_path / "out.png.part").iterdir())
+    assert main(command) == 1 and "was interrupted. Give --resume to go on" in capsys.readouterr().err
+    assert sorted((tmp_path / "out.png.part").iterdir()) == kept
+    assert main([*command, "--resume"]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.png", "photo.png"]
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 7 MB: room for the picture and what is unpacked of it, 3 MB each, but not for what is painted."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=7m", "tmpfs", place]
+    if not shutil.which("mount") or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("mounting a small file system needs privileges")
+    yield place
+    subprocess.run(["umount", "-l", place], check=True)
+
+
+def test_a_full_disk_is_a_sentence(monkeypatch, photo, small_disk):
+    (small_disk / "other").write_bytes(bytes(1_500_000))
+    free = shutil.disk_usage(small_disk)
+    done = stylize_in_a_process(photo, small_disk / "out.png")
+    assert done.returncode == 1 and "No space left on device" in done.stderr, done.stderr  # not SIGBUS
+    assert [path.name for path in small_disk.iterdir()] == ["other"]  # nothing had been painted
+    assert shutil.disk_usage(small_disk) == free
 
 
 PAINT = """

@@ -50,7 +50,7 @@ class TestCommand:
         path = tmp_path / "model.safetensors"
         save_model(small_lite(), path, {}, torch.float32)
         monkeypatch.setitem(weights.EMBEDDED, "adain-lite", path)
-        (tmp_path / "presets.toml").write_text('[dusk]\ntitle = "Dusk"\nartist = "Nobody"\nfile = "dusk.png"\n')
+        (tmp_path / "presets.toml").write_text('[dusk]\ntitle = "Dusk"\nartist = "Nobody"\nfile = "dusk.png"\nsize = 32\n')
         monkeypatch.setattr("adain_style_transfer.weights.presets._FOLDER", tmp_path)
         adain.write_picture(tmp_path / "photograph.jpg", picture(200, 300, seed=1))
         monkeypatch.setattr(command, "PHOTOGRAPH", tmp_path / "photograph.jpg")
@@ -63,7 +63,7 @@ class TestCommand:
 
         model = weights.load_model(device="cpu", dtype=torch.float32)
         style = weights.load_preset(model, "dusk")
-        measured = model.encode_style(adain.read_picture(works / "dusk.png").rgb)
+        measured = model.encode_style(adain.read_picture(works / "dusk.png").rgb, size=32)
         for a, b in zip(style.levels, measured.levels, strict=True):
             torch.testing.assert_close(a.mean, b.mean)
         thumbnail = tmp_path / "thumbnails" / "dusk.jpg"
@@ -75,3 +75,13 @@ class TestCommand:
     def test_a_missing_work_is_named(self, tmp_path, caplog):
         assert command.main([str(tmp_path / "elsewhere")]) == 1
         assert "The picture dusk.png of the preset dusk is in none of the folders" in caplog.text
+
+    def test_a_preset_of_this_model_may_stay_without_its_work(self, tmp_path, caplog):
+        adain.write_picture(tmp_path / "dusk.png", picture(64, 48))
+        assert command.main([str(tmp_path)]) == 0
+        measured = (tmp_path / "dusk.safetensors").read_bytes()
+        assert command.main([str(tmp_path / "elsewhere")]) == 0
+        assert "dusk stays as it is: dusk.png is in none of the folders" in caplog.text
+        assert (tmp_path / "dusk.safetensors").read_bytes() == measured
+        save_model(small_lite(seed=1), weights.EMBEDDED["adain-lite"], {}, torch.float32)
+        assert command.main([str(tmp_path / "elsewhere")]) == 1

@@ -3,7 +3,8 @@
     python -m adain_style_transfer.training.presets FOLDER... [--thumbnails web/docs/images/presets]
 
 To be run whenever the embedded model changes, because a style belongs to the encoder that measured it. The folders hold
-the pictures that presets.toml names; the thumbnails show the sample photograph, never those pictures.
+the pictures that presets.toml names, each of which is measured at the size it says; the thumbnails show the sample photograph,
+never those pictures.
 """
 
 from __future__ import annotations
@@ -15,17 +16,18 @@ from pathlib import Path
 
 import torch
 
-from .. import weights
 from ..adain.errors import AdaINError, ImageError
 from ..adain.files import replacing
 from ..adain.images import read_picture, to_pil
+from ..adain.style import Style
 from ..adain.transfer import stylize
 from ..weights import load_model, load_preset
 from ..weights.presets import preset_path, presets
+from ..weights.samples import sample_path
 
 _logger = logging.getLogger(__name__)
 
-PHOTOGRAPH = Path(weights.__file__).parent / "samples" / "cat.jpg"
+PHOTOGRAPH = sample_path("cat")
 
 THUMBNAIL_SIDE = 320
 """Longer side of a thumbnail in pixels."""
@@ -34,13 +36,22 @@ THUMBNAIL_BYTES = 15_000
 
 
 def measure_presets(folders: Sequence[Path]) -> None:
-    """Write the style file of every preset. Raises ImageError for a picture that is in none of `folders`."""
+    """Write the style file of every preset. One that the model has measured stays as it is if its picture is in none of `folders`.
+
+    Raises ImageError for a missing picture of any other one, before anything is written.
+    """
     model = load_model(device="cpu", dtype=torch.float32)
+    sources: dict[str, Path] = {}
     for name, preset in presets().items():
         source = next((folder / preset.file for folder in folders if (folder / preset.file).is_file()), None)
-        if source is None:
+        if source:
+            sources[name] = source
+        elif not preset_path(name).is_file() or Style.load(preset_path(name)).fingerprint != model.fingerprint:
             raise ImageError(f"The picture {preset.file} of the preset {name} is in none of the folders given.")
-        model.encode_style(read_picture(source).rgb, name=name).save(preset_path(name))
+        else:
+            _logger.warning("%s stays as it is: %s is in none of the folders given", name, preset.file)
+    for name, source in sources.items():
+        model.encode_style(read_picture(source).rgb, size=presets()[name].size, name=name).save(preset_path(name))
 
 
 def paint_thumbnails(folder: Path) -> None:

@@ -18,12 +18,18 @@ else:
 _FOLDER = Path(__file__).parent / "presets"
 
 
+FIRST_PRESET = "red-horse"
+"""The preset to begin with: strong on photographs, portraits, landscapes and flat drawings alike."""
+
+
 class Preset(NamedTuple):
     """What a preset was measured on; `file` names the picture for whoever measures it anew."""
 
     title: str
     artist: str
     file: str
+    size: int = 0
+    """Short side in pixels at which it was measured; 0: that of the file."""
 
 
 def presets() -> dict[str, Preset]:

@@ -179,5 +179,6 @@ def check_mask(mask: Tensor, label: str, batch: int) -> Tensor:
     low, high = torch.aminmax(shaped)
     shaped = _clamped(shaped, float(low), float(high), label)
     if len(shaped) not in (1, batch):
-        raise ImageError(f"The {label} has {len(shaped)} frames for {batch} pictures. Give one mask, or one for each picture.")
+        pictures = "1 picture" if batch == 1 else f"{batch} pictures"
+        raise ImageError(f"The {label} has {len(shaped)} frames for {pictures}. Give one mask, or one for each picture.")
     return shaped

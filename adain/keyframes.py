@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -55,7 +56,8 @@ class Keyframes:
         units: dict[bool, int] = {}
         times: dict[float, int] = {}
         for number, line in enumerate(text.splitlines(), 1):
-            words = line.partition("#")[0].split()
+            # However it is spelled: Strength = 0.5, weights=1, 0
+            words = re.sub(r"\s*([=,])\s*", r"\1", line.partition("#")[0].lower()).split()
             if not words:
                 continue
             time, in_seconds = _time(words[0], number)
@@ -166,7 +168,7 @@ def _weights(text: str, line: int) -> tuple[float, ...]:
     try:
         values = [float(part) for part in text.split(",")]
     except ValueError as error:
-        raise KeyframeError(f"Line {line}: {text!r} is not a list of weights such as 1,0.5 (without spaces).") from error
+        raise KeyframeError(f"Line {line}: {text!r} is not a list of weights such as 1,0.5.") from error
     try:
         return tuple(normalized_weights(values, len(values)))
     except StyleError as error:

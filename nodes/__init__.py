@@ -11,6 +11,7 @@ from .guidance import GuideModel
 from .keyframes import StyleKeyframes
 from .latent import MatchLatent
 from .model import LoadModel
+from .samples import SamplePicture
 from .stability import StabilityOptions
 from .style_files import LoadStyle, SaveStyle
 from .styles import BlendStyles, EncodeStyle, StylePreset, StyleRegion
@@ -27,6 +28,7 @@ class AdaINExtension(ComfyExtension):
         # Not in on_load, which ComfyUI 0.11 does not call.
         folders.register()
         return [
+            SamplePicture,
             Stylize,
             LoadModel,
             EncodeStyle,

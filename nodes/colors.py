@@ -13,7 +13,7 @@ from ..adain.color import keep_colors
 from ..adain.images import check_image
 from ..adain.moments import channel_moments
 from .frames import Reporter
-from .sockets import CATEGORY, ImageOut, from_image, to_image
+from .sockets import CATEGORY, ImageOut, chosen, from_image, to_image
 
 
 def _covariance(image: Tensor, reference: Tensor) -> Tensor:
@@ -77,7 +77,7 @@ class MatchColors(io.ComfyNode):
         for i in range(len(rgb)):
             mm.throw_exception_if_processing_interrupted()
             frame = rgb[i : i + 1].float()
-            matched = _METHODS[method](frame, target[min(i, len(target) - 1)][None].to(frame))
+            matched = _METHODS[chosen(method, _METHODS, "method")](frame, target[min(i, len(target) - 1)][None].to(frame))
             out[i] = torch.lerp(frame, matched, strength)[0]
             report(i + 1, out[i : i + 1])
         return io.NodeOutput(to_image(out, alpha))

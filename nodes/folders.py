@@ -25,8 +25,13 @@ def register() -> None:
 
 def files(folder: str) -> list[str]:
     """Names of the safetensors files in `folder`; none if it is missing or cannot be read."""
+    try:
+        names = folder_paths.get_filename_list(folder)
+    except FileNotFoundError:  # ComfyUI looks for sub-folders that it has seen and that are gone
+        folder_paths.filename_list_cache.pop(folder, None)
+        names = folder_paths.get_filename_list(folder)
     # Another pack or extra_model_paths.yaml may have added extensions that hold pickles.
-    return [name for name in folder_paths.get_filename_list(folder) if name.endswith(_EXTENSION)]
+    return [name for name in names if name.endswith(_EXTENSION)]
 
 
 def places(folder: str) -> list[Path]:
@@ -35,8 +40,8 @@ def places(folder: str) -> list[Path]:
 
 
 def path_of(folder: str, name: str) -> str | None:
-    """Where the file `name` of `folder` is, None if it is not there."""
-    return folder_paths.get_full_path(folder, name)
+    """Where the file `name` of `folder` is, None if it is not there or what a link brought is no name."""
+    return folder_paths.get_full_path(folder, name) if isinstance(name, str) else None
 
 
 def fingerprint(path: str) -> str:

@@ -13,7 +13,7 @@ import torch
 from comfy.utils import ProgressBar
 from torch import Tensor
 
-from ..adain import ImageError, Region, Style, StyleError, StyleTransferModel, stylize
+from ..adain import ImageError, ModelError, Region, Style, StyleError, StyleTransferModel, stylize
 from ..adain.color import ColorMode
 from ..adain.coverage import coverage_of
 from ..adain.images import check_image, check_mask, resize, to_pil
@@ -21,6 +21,7 @@ from ..adain.moments import Statistics
 from ..adain.tiles import SMALLEST_TILE, choose_side
 from ..adain.transfer import PIXELS_PER_CHUNK, Progress
 from .devices import ManagedModel, is_out_of_memory
+from .sockets import linked
 
 _PREVIEW_SIZE = 512
 _PREVIEW_SECONDS = 0.25
@@ -68,6 +69,7 @@ def paint(
     Pictures too large for the device's free memory are painted in tiles. When it runs out of memory nevertheless, the chunk is
     halved, then the tiles, and the chunk's pictures are painted again.
     """
+    managed = linked(managed, "adain_model", ModelError)
     content = check_image(content, "image")
     count = count_of(content, regions)
     if mask is not None:

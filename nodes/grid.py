@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..adain import Region, Style
+from ..adain import Region, Style, StyleError
 from ..adain.color import ColorMode
 from ..adain.sheet import contact_sheet
 from .devices import ManagedModel
 from .frames import Reporter, paint
-from .sockets import CATEGORY, ImageOut, ModelSocket, StyleLink, StyleSocket, from_image, regions_of, to_image
+from .sockets import CATEGORY, ImageOut, ModelSocket, StyleLink, StyleSocket, from_image, grown, regions_of, to_image
 from .transfer import color_input, strength_input
 
 _MAX_STYLES = 16
@@ -42,7 +43,7 @@ class StyleGrid(io.ComfyNode):
                             tooltip="One column of the grid; a batch of styles gives one for each. A new socket appears with every link.",
                         ),
                         prefix="style_",
-                        min=1,
+                        min=0,  # a first style that is muted must not stop the others
                         max=_MAX_STYLES,
                     ),
                     tooltip="The styles to compare, up to 16 links.",
@@ -67,13 +68,16 @@ class StyleGrid(io.ComfyNode):
         cls,
         adain_model: ManagedModel,
         images: Tensor,
-        styles: Mapping[str, StyleLink | None],
         cell: int,
         strength: float,
         color: ColorMode,
+        styles: Mapping[str, StyleLink | None] | None = None,
+        **beyond: Any,
     ) -> ImageOut:
         rgb, _ = from_image(images)
-        columns = [column for link in styles.values() if link is not None for column in _columns(link)]
+        columns = [column for link in grown(styles, beyond, _MAX_STYLES) for column in _columns(link)]
+        if not columns:
+            raise StyleError("No style is connected. Connect one or more, from Style Preset or Encode Style.")
         report = Reporter(len(rgb) * len(columns))
         rows = []
         for i in range(len(rgb)):

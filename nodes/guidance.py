@@ -13,7 +13,7 @@ from torch import Tensor
 from ..adain import ImageError, StyleError
 from ..adain.latents import Scope, blended_statistics, frames_of, move
 from .latent import from_latent, latent_strength_input, scope_input
-from .sockets import CATEGORY, ImageOut, from_mask, weight_input
+from .sockets import CATEGORY, ImageOut, chosen, from_mask, linked, weight_input, weighted
 
 _MAX_STYLES = 8
 
@@ -85,27 +85,27 @@ class GuideModel(io.ComfyNode):
     def execute(
         cls,
         model: Any,
-        styles: Mapping[str, Any],
         strength: float,
         start: float,
         end: float,
         schedule: str,
         frames: Scope,
         mask: Tensor | None = None,
+        styles: Mapping[str, Any] | None = None,
+        **beyond: Any,
     ) -> ImageOut:
         if start > end:
             raise StyleError(f"The guidance starts at {start:g} and ends at {end:g}. Let it start before it ends.")
-        count = int(styles["styles"])
-        # A socket left open takes no part, like a weight of 0.
-        linked = [i for i in range(1, count + 1) if styles.get(f"style_{i}") is not None]
-        latents = [from_latent(styles[f"style_{i}"], "style latent") for i in linked]
-        weights = [styles[f"weight_{i}"] if count > 1 else 1.0 for i in linked]
+        links, weights = weighted(styles, beyond, 1, _MAX_STYLES)
+        weights = weights if styles and styles["styles"] != "1" else [1.0] * len(links)
+        latents = [from_latent(link, "style latent") for link in links]
+        model = linked(model, "model", StyleError)
         for latent in latents:
             _check_channels(latent, model.get_model_object("latent_format"))
         blended_statistics(latents, weights)  # the sentence for unusable weights comes from this node, not from the sampler
         patched = model.clone()
         patched.set_model_sampler_post_cfg_function(
-            Guidance(latents, weights, strength, start, end, _SCHEDULES[schedule], frames, from_mask(mask))
+            Guidance(latents, weights, strength, start, end, _SCHEDULES[chosen(schedule, _SCHEDULES, "schedule")], frames, from_mask(mask))
         )
         return io.NodeOutput(patched)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from comfy_api.latest import io
 
 from ..adain import Style, StyleError
 from ..adain.keyframes import Keyframes, StyleTrack
-from .sockets import CATEGORY, ImageOut, StyleLink, StyleSocket, TimedStyle, single_style
+from .sockets import CATEGORY, ImageOut, StyleLink, StyleSocket, TimedStyle, grown, single_style
 
 _MAX_STYLES = 16
 
@@ -35,7 +36,7 @@ class StyleKeyframes(io.ComfyNode):
                             "style", tooltip="One of the styles that `weights` mixes, in this order. A new socket appears with every link."
                         ),
                         prefix="style_",
-                        min=1,
+                        min=0,  # a first style that is muted must not stop the others
                         max=_MAX_STYLES,
                     ),
                     tooltip="The styles, up to 16, all from one model. A single one needs no weights.",
@@ -60,8 +61,8 @@ class StyleKeyframes(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, styles: Mapping[str, StyleLink | None], keyframes: str, frame_rate: float) -> ImageOut:
-        given: list[Style] = [single_style(link, "used in keyframes").average() for link in styles.values() if link is not None]
+    def execute(cls, keyframes: str, frame_rate: float, styles: Mapping[str, StyleLink | None] | None = None, **beyond: Any) -> ImageOut:
+        given: list[Style] = [single_style(link, "used in keyframes").average() for link in grown(styles, beyond, _MAX_STYLES)]
         if not given:
             raise StyleError("No style is connected. Connect one, or several that `weights` mixes.")
         return io.NodeOutput(TimedStyle(StyleTrack(given, Keyframes.parse(keyframes)), frame_rate))

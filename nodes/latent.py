@@ -100,6 +100,8 @@ class MatchLatent(io.ComfyNode):
 
 def from_latent(latent: Mapping[str, Any], label: str) -> Tensor:
     """The samples of a LATENT, [B, C, H, W] or [B, C, T, H, W]. Raises ImageError for anything else."""
+    if not isinstance(latent, Mapping) or "samples" not in latent:
+        raise ImageError(f"The {label} is {latent!r}, no latent. Connect what VAE Encode or a sampler gives.")
     samples = latent["samples"]
     if samples.is_nested:
         raise ImageError(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from comfy_api.latest import io
 
@@ -10,7 +12,7 @@ from ..adain import ModelError
 from ..weights import EMBEDDED
 from . import catalog, folders
 from .devices import PRECISIONS, ManagedModel, open_model
-from .sockets import CATEGORY, ImageOut, ModelSocket
+from .sockets import CATEGORY, ImageOut, ModelSocket, chosen
 
 
 class LoadModel(io.ComfyNode):
@@ -46,10 +48,11 @@ class LoadModel(io.ComfyNode):
                     "adain_model", display_name="model", tooltip="For Encode Style, Style Preset, AdaIN Transfer and Style Grid."
                 )
             ],
+            hidden=[io.Hidden.prompt, io.Hidden.unique_id],
         )
 
     @classmethod
-    def validate_inputs(cls, model: str) -> bool | str:
+    def validate_inputs(cls, model: str | None = None) -> bool | str:
         try:
             _fingerprint(model)
         except ModelError as error:
@@ -57,12 +60,14 @@ class LoadModel(io.ComfyNode):
         return True
 
     @classmethod
-    def fingerprint_inputs(cls, model: str, precision: str) -> str:
+    def fingerprint_inputs(cls, model: str | None = None, precision: str | None = None) -> str:
         return _fingerprint(model)
 
     @classmethod
     def execute(cls, model: str, precision: str) -> ImageOut:
-        return io.NodeOutput(open_model(model_path(model), precision))
+        if not _local(model):
+            _refuse_presets(model, cls.hidden.prompt or {}, cls.hidden.unique_id)
+        return io.NodeOutput(open_model(model_path(model), chosen(precision, PRECISIONS, "precision")))
 
 
 def model_path(name: str) -> Path:
@@ -73,8 +78,19 @@ def model_path(name: str) -> Path:
     return _local(name) or _listed(name).path()
 
 
-def _fingerprint(name: str) -> str:
-    """Of the model that `model_path` would give, without downloading it."""
+def _refuse_presets(model: str, prompt: Mapping[str, Any], node: str) -> None:
+    """Raise ModelError if a Style Preset of `prompt` hangs on this `node`, before `model` is downloaded for it."""
+    if any(n["class_type"] == "AdaIN_StylePreset" and n["inputs"].get("adain_model") == [node, 0] for n in prompt.values()):
+        raise ModelError(
+            f"Style Preset works with {' or '.join(EMBEDDED)} alone, and {model!r} is chosen here. Choose that, or put Encode Style with a "
+            "picture in the place of Style Preset."
+        )
+
+
+def _fingerprint(name: str | None) -> str:
+    """Of the model that `model_path` would give, without downloading it; none for a name that a link will bring."""
+    if name is None:
+        return ""
     path = _local(name)
     return folders.fingerprint(str(path)) if path else _listed(name).fingerprint
 
@@ -85,7 +101,7 @@ def _local(name: str) -> Path | None:
 
 
 def _listed(name: str) -> catalog.Listed:
-    found = catalog.find(name)
+    found = catalog.find(name) if isinstance(name, str) else None
     if found is None:
         choices = ", ".join([*EMBEDDED, *catalog.choices()])
         raise ModelError(f"There is no AdaIN model {name!r}. Choose one of: {choices}; or put a .safetensors file into models/adain.")

@@ -9,13 +9,13 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from ..adain import ImageError, Region
+from ..adain import ImageError, ModelError, Region
 from ..adain.color import ColorMode
 from ..adain.images import check_image, check_mask, resize
 from ..adain.temporal import Stability, Task, paint_frames
 from .devices import ManagedModel, is_out_of_memory
 from .frames import Reporter, count_of, frames_at_once, frames_of, laid_back
-from .sockets import StyleLink, TimedStyle, regions_of
+from .sockets import StyleLink, TimedStyle, linked, regions_of
 
 MakeTask = Callable[[Tensor, int, float], Task]
 """Takes a frame [1, 3, H, W], its index, and when it is shown in seconds."""
@@ -23,6 +23,7 @@ MakeTask = Callable[[Tensor, int, float], Task]
 
 def tasks_for(managed: ManagedModel, style: StyleLink, strength: float, mask: Tensor | None) -> MakeTask:
     """How each frame is painted; `mask` [B or 1, 1, h, w], the last of which stands for all frames that follow."""
+    managed = linked(managed, "adain_model", ModelError)
     regions = () if isinstance(style, TimedStyle) else regions_of(style)
     for one in style.track.styles if isinstance(style, TimedStyle) else [region.style for region in regions]:
         managed.check(one)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import comfy.model_management as mm
 import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..adain import ImageError, Region, Style, StyleError
+from ..adain import AdaINError, ImageError, Region, Style, StyleError
 from ..adain.keyframes import StyleTrack
 
 CATEGORY = "AdaIN"
@@ -42,12 +43,47 @@ class TimedStyle:
 StyleLink: TypeAlias = "Style | tuple[Region, ...] | TimedStyle"
 """One Style (of one or more rows), several, each with its region, or one that changes over time."""
 
+_Linked = TypeVar("_Linked")
+
 ImageOut: TypeAlias = Any
 """An `io.NodeOutput`; comfy_api has no stubs that would say so."""
 
 
+def linked(value: _Linked, name: str, error: type[AdaINError]) -> _Linked:
+    """`value`, if a link brought it. Raises `error` for what a graph written by hand may have in its place, which ComfyUI lets pass."""
+    if value is None or isinstance(value, (str, int, float, list, dict)):
+        raise error(f"The input {name} is {'not connected' if value is None else repr(value)}. Connect the output of a node to it.")
+    return value
+
+
+def chosen(value: str, options: Iterable[str], name: str) -> str:
+    """`value`, if it is one of `options`: ComfyUI checks what is chosen on the page, not what a link brings."""
+    if value in options:
+        return value
+    raise StyleError(f"The input {name} is {value!r}. Choose one of: {', '.join(options)}.")
+
+
+def grown(links: Mapping[str, StyleLink | None] | None, beyond: Mapping[str, object], most: int) -> list[StyleLink]:
+    """The links of a growing list of styles, without gaps. `beyond` is what ComfyUI hands over under names that the list lacks."""
+    if beyond:
+        raise StyleError(f"There is no input {', '.join(beyond)}. Connect up to {most} styles, to styles.style_0 and on.")
+    return [link for link in (links or {}).values() if link is not None]
+
+
+def weighted(choice: Mapping[str, Any] | None, beyond: Mapping[str, object], fewest: int, most: int) -> tuple[list[Any], list[float]]:
+    """What the links bring of a choice of how many styles are mixed, and their weights; a socket left open takes no part.
+
+    `beyond` is what ComfyUI hands over apart from the choice when it does not know the number.
+    """
+    if not isinstance(choice, Mapping) or beyond:
+        raise StyleError(f"The input styles says how many styles are mixed. Choose a number from {fewest} to {most}.")
+    numbers = [i for i in range(1, int(choice["styles"]) + 1) if choice.get(f"style_{i}") is not None]
+    return [choice[f"style_{i}"] for i in numbers], [choice[f"weight_{i}"] for i in numbers]
+
+
 def from_image(image: Tensor) -> tuple[Tensor, Tensor | None]:
     """RGB [B, 3, H, W] and alpha [B, 1, H, W] (None if there is none) of an IMAGE [B, H, W, 1, 3 or 4]; views, not copies."""
+    image = linked(image, "image", ImageError)
     if image.ndim != 4 or image.shape[-1] not in (1, 3, 4):
         raise ImageError(f"The image has the shape {list(image.shape)}. Expected [batch, height, width, 3], or 4 with transparency.")
     planes = image.movedim(-1, 1)
@@ -70,6 +106,7 @@ def from_mask(mask: Tensor | None) -> Tensor | None:
     """[B, 1, H, W] of a MASK [B, H, W] or [H, W]. Raises ImageError if it is black everywhere."""
     if mask is None:
         return None
+    mask = linked(mask, "mask", ImageError)
     planes = mask.reshape(-1, 1, *mask.shape[-2:])
     if not (planes > 0).any():
         raise ImageError(
@@ -85,6 +122,7 @@ def single_style(link: StyleLink, purpose: str) -> Style:
         return link
     if isinstance(link, TimedStyle):
         raise StyleError(_TIMED)
+    linked(link, "style", StyleError)
     raise StyleError(
         f"Styles with regions cannot be {purpose}: a region belongs to the masks of one picture. "
         "Connect the style that goes into Style Region instead."
@@ -95,7 +133,7 @@ def regions_of(link: StyleLink) -> tuple[Region, ...]:
     """Every region of a link; a plain Style is one without a mask."""
     if isinstance(link, TimedStyle):
         raise StyleError(_TIMED)
-    return (Region(link),) if isinstance(link, Style) else link
+    return (Region(link),) if isinstance(link, Style) else linked(link, "style", StyleError)
 
 
 def weight_input(i: int, note: str = "") -> io.Input:

@@ -16,6 +16,10 @@ _FORBIDDEN = re.compile(r'[<>:"|?*\\\x00-\x1f]')
 """Characters that some file system refuses; backslashes too, since they separate folders on one and not on others."""
 
 
+_NONE = "none saved yet"
+"""What Load Style lists when there is nothing to list: the page shows an empty list as "undefined"."""
+
+
 class SaveStyle(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -51,7 +55,7 @@ class SaveStyle(io.ComfyNode):
                 f"The style cannot be written to {path} ({error.strerror or error}). Make that folder writable, or name another "
                 "under adain_styles in extra_model_paths.yaml."
             ) from error
-        return io.NodeOutput(single, ui=ui.PreviewText(str(path)))
+        return io.NodeOutput(single, ui=ui.PreviewText(f"Saved as {path}"))  # web/adain.js shows it
 
 
 class LoadStyle(io.ComfyNode):
@@ -66,7 +70,7 @@ class LoadStyle(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "name",
-                    options=folders.files(folders.STYLES),
+                    options=folders.files(folders.STYLES) or [_NONE],
                     tooltip="A file in ComfyUI's models/adain_styles folder; the first is the default. Press R to list new files.",
                 ),
             ],
@@ -74,12 +78,13 @@ class LoadStyle(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, name: str) -> bool | str:
-        return True if folders.path_of(folders.STYLES, name) else _missing(name)
+    def validate_inputs(cls, name: str | None = None) -> bool | str:
+        # None: a link will bring the name.
+        return True if name is None or folders.path_of(folders.STYLES, name) else _missing(name)
 
     @classmethod
-    def fingerprint_inputs(cls, name: str) -> str:
-        path = folders.path_of(folders.STYLES, name)
+    def fingerprint_inputs(cls, name: str | None = None) -> str:
+        path = folders.path_of(folders.STYLES, name) if name else None
         return folders.fingerprint(path) if path else ""
 
     @classmethod
@@ -100,5 +105,7 @@ def target_path(name: str) -> Path:
 
 
 def _missing(name: str) -> str:
-    choices = ", ".join(folders.files(folders.STYLES)) or "none yet"
+    choices = ", ".join(folders.files(folders.STYLES))
+    if not choices:
+        return "No style is saved in models/adain_styles yet. Make one with Save Style, then press R and choose it here."
     return f"There is no style {name!r} in models/adain_styles. Saved styles: {choices}. Make one with Save Style."

@@ -12,10 +12,24 @@ import torch.nn.functional as F
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..adain import Region, Style, StyleError
+from ..adain import ModelError, Region, Style, StyleError
 from ..weights import load_preset, preset_names
+from ..weights.presets import FIRST_PRESET
 from .devices import ManagedModel
-from .sockets import CATEGORY, ImageOut, ModelSocket, StyleLink, StyleSocket, from_image, from_mask, regions_of, single_style, weight_input
+from .sockets import (
+    CATEGORY,
+    ImageOut,
+    ModelSocket,
+    StyleLink,
+    StyleSocket,
+    from_image,
+    from_mask,
+    linked,
+    regions_of,
+    single_style,
+    weight_input,
+    weighted,
+)
 
 _MAX_STYLES = 16
 
@@ -86,7 +100,7 @@ def encode(managed: ManagedModel, image: Tensor, mask: Tensor | None = None, str
         weight = alpha
     height, width = rgb.shape[-2:]
     scale = stroke_size / min(height, width) if stroke_size else 1
-    model = managed.load(round(height * width * scale**2))
+    model = linked(managed, "adain_model", ModelError).load(round(height * width * scale**2))
     return model.encode_style(rgb, weight, stroke_size, name).to("cpu")
 
 
@@ -104,7 +118,8 @@ class StylePreset(io.ComfyNode):
                 io.Combo.Input(
                     "preset",
                     options=preset_names(),
-                    tooltip="The painting whose style is used; the first is the default. Style Grid shows several side by side.",
+                    default=FIRST_PRESET,
+                    tooltip="The painting whose style is used. Style Grid shows several side by side.",
                 ),
             ],
             outputs=[
@@ -114,13 +129,19 @@ class StylePreset(io.ComfyNode):
 
     @classmethod
     def execute(cls, adain_model: ManagedModel, preset: str) -> ImageOut:
-        try:
-            style = load_preset(adain_model.model, preset)
-        except StyleError as error:
-            raise StyleError(
-                f"{error} Presets work with the first model in Load AdaIN Model; for {adain_model.model.name!r} use Encode Style."
-            ) from error
-        return io.NodeOutput(style if style.name else replace(style, name=preset))
+        return io.NodeOutput(preset_style(adain_model, preset))
+
+
+def preset_style(managed: ManagedModel, preset: str) -> Style:
+    """The preset as a Style. Raises StyleError for a model that did not measure it."""
+    managed = linked(managed, "adain_model", ModelError)
+    try:
+        style = load_preset(managed.model, preset)
+    except StyleError as error:
+        raise StyleError(
+            f"{error} Presets work with the first model in Load AdaIN Model; for {managed.model.name!r} use Encode Style."
+        ) from error
+    return style if style.name else replace(style, name=preset)
 
 
 class BlendStyles(io.ComfyNode):
@@ -144,12 +165,9 @@ class BlendStyles(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, styles: Mapping[str, Any]) -> ImageOut:
-        count = int(styles["styles"])
-        # A socket left open takes no part, like a weight of 0.
-        linked = [i for i in range(1, count + 1) if styles.get(f"style_{i}") is not None]
-        parts = [single_style(styles[f"style_{i}"], "blended") for i in linked]
-        return io.NodeOutput(_blend(parts, [styles[f"weight_{i}"] for i in linked]))
+    def execute(cls, styles: Mapping[str, Any] | None = None, **beyond: Any) -> ImageOut:
+        links, weights = weighted(styles, beyond, 2, _MAX_STYLES)
+        return io.NodeOutput(_blend([single_style(link, "blended") for link in links], weights))
 
 
 def _style_slots(count: int) -> list[io.Input]:

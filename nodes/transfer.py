@@ -7,8 +7,11 @@ from typing import get_args
 from comfy_api.latest import io
 from torch import Tensor
 
+from ..adain import ImageError
 from ..adain.color import ColorMode
 from ..adain.temporal import Stability
+from ..weights import preset_names
+from ..weights.presets import FIRST_PRESET
 from .devices import ManagedModel
 from .frames import paint
 from .model import embedded_model
@@ -23,10 +26,11 @@ from .sockets import (
     TimedStyle,
     from_image,
     from_mask,
+    linked,
     regions_of,
     to_image,
 )
-from .styles import encode
+from .styles import encode, preset_style
 
 
 class Transfer(io.ComfyNode):
@@ -96,12 +100,12 @@ class Transfer(io.ComfyNode):
         stability: Stability | None = None,
     ) -> ImageOut:
         rgb, alpha = from_image(image)
-        if stability or isinstance(style, TimedStyle):
+        if stability is not None or isinstance(style, TimedStyle):
             painted = paint_sequence(
                 adain_model,
                 rgb,
                 style,
-                stability or Stability(0, 0),
+                Stability(0, 0) if stability is None else linked(stability, "stability", ImageError),
                 strength=strength,
                 mask=from_mask(mask),
                 color=color,
@@ -129,11 +133,16 @@ class Stylize(io.ComfyNode):
             node_id="AdaIN_Stylize",
             display_name="Stylize (AdaIN)",
             category=CATEGORY,
-            description="The quick start: paints an image in the style of another, with the embedded model.",
+            description="The quick start: paints an image in the style of another, or of a preset, with the embedded model.",
             search_aliases=["style transfer", "neural style transfer", "adain", "paint like", "artistic style", "stylise"],
             inputs=[
                 io.Image.Input("image", tooltip="What is painted: one picture or a batch of any size. Transparency is kept as it is."),
-                io.Image.Input("style_image", tooltip="The picture whose style is used, of any size. A batch is averaged into one style."),
+                io.Image.Input(
+                    "style_image",
+                    optional=True,
+                    tooltip="The picture whose style is used, of any size. A batch is averaged into one style. Not connected (default): "
+                    "`preset` is used.",
+                ),
                 strength_input(),
                 color_input(),
                 io.Int.Input(
@@ -153,6 +162,13 @@ class Stylize(io.ComfyNode):
                     optional=True,
                     tooltip="Another model, from Load AdaIN Model. Not connected (default): the embedded one.",
                 ),
+                io.Combo.Input(
+                    "preset",
+                    options=preset_names(),
+                    default=FIRST_PRESET,
+                    optional=True,
+                    tooltip="The painting whose style is used where no style_image is connected. For the embedded model alone.",
+                ),
             ],
             outputs=[io.Image.Output("result", display_name="image", tooltip="The painted pictures, in the size of the image.")],
         )
@@ -161,15 +177,19 @@ class Stylize(io.ComfyNode):
     def execute(
         cls,
         image: Tensor,
-        style_image: Tensor,
         strength: float,
         color: ColorMode,
         stroke_size: int,
+        style_image: Tensor | None = None,
         mask: Tensor | None = None,
         adain_model: ManagedModel | None = None,
+        preset: str = FIRST_PRESET,
     ) -> ImageOut:
-        managed = adain_model or embedded_model()
-        style = encode(managed, style_image, stroke_size=stroke_size).average()
+        managed = embedded_model() if adain_model is None else adain_model
+        if style_image is None:
+            style = preset_style(managed, preset)
+        else:
+            style = encode(managed, style_image, stroke_size=stroke_size).average()
         rgb, alpha = from_image(image)
         painted = paint(managed, rgb, regions_of(style), strength=strength, mask=from_mask(mask), color=color)
         return io.NodeOutput(to_image(painted, alpha))

@@ -15,11 +15,24 @@ from comfy_api.latest import InputImpl, io
 from torch import Tensor
 
 from ..adain.color import ColorMode
+from ..adain.errors import VideoError
 from ..adain.temporal import Stability, paint_frames
 from .devices import ManagedModel
 from .frames import Reporter, frames_at_once
 from .sequence import MakeTask, explained_lack_of_memory, tasks_for
-from .sockets import CATEGORY, ImageOut, ModelSocket, StabilitySocket, StyleLink, StyleSocket, TimedStyle, from_mask, single_style, to_image
+from .sockets import (
+    CATEGORY,
+    ImageOut,
+    ModelSocket,
+    StabilitySocket,
+    StyleLink,
+    StyleSocket,
+    TimedStyle,
+    from_mask,
+    linked,
+    single_style,
+    to_image,
+)
 from .transfer import color_input, mask_input, strength_input
 
 
@@ -62,11 +75,13 @@ class Video(io.ComfyNode):
         mask: Tensor | None = None,
         stability: Stability | None = None,
     ) -> ImageOut:
+        video = linked(video, "video", VideoError)
         if not isinstance(style, TimedStyle):
             style = single_style(style, "used for a video").average()
         make = tasks_for(adain_model, style, strength, from_mask(mask))
         paint = _in_memory if isinstance(video, InputImpl.VideoFromComponents) else _from_file
-        return io.NodeOutput(paint(adain_model, video, make, stability or Stability(), color))
+        stability = Stability() if stability is None else linked(stability, "stability", VideoError)
+        return io.NodeOutput(paint(adain_model, video, make, stability, color))
 
 
 def _in_memory(managed: ManagedModel, video: Any, make: MakeTask, stability: Stability, color: ColorMode) -> Any:

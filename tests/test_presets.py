@@ -32,8 +32,8 @@ def test_the_galleries_show_every_preset(page: str) -> None:
         if "presets/" in line and "![" in line
     }
     assert shown == set(presets())
-    if page.startswith("docs"):
-        assert all(f"*{preset.title}*<br>{preset.artist}" in text for preset in presets().values())
+    between = "<br>" if page.startswith("docs") else ", "
+    assert all(f"*{preset.title}*{between}{preset.artist}" in text for preset in presets().values())
 
 
 def test_every_thumbnail_is_small_and_of_a_preset() -> None:

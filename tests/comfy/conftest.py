@@ -12,7 +12,7 @@ from comfy import server as comfy_server  # noqa: E402 - needs websocket
 @pytest.fixture(scope="session")
 def pictures():
     """What the input folder holds: file name -> [1, 3, H, W]."""
-    sizes = {"example.png": (160, 208), "photo.png": (96, 128), "painting.png": (120, 88), "small.png": (48, 64)}
+    sizes = {"photo.png": (96, 128), "painting.png": (120, 88), "small.png": (48, 64)}
     return {name: picture(*size, seed) for seed, (name, size) in enumerate(sizes.items(), 1)}
 
 

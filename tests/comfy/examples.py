@@ -10,11 +10,13 @@ import json
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import torch
 from adain_style_transfer import adain, weights
 from adain_style_transfer.adain.sheet import contact_sheet
-from PIL import Image
+from adain_style_transfer.weights.samples import sample_names, sample_path
+from PIL import Image, ImageDraw, ImageFont
 from playwright.sync_api import Page
 from torch import Tensor
 
@@ -22,28 +24,36 @@ from .browser import page_of
 from .server import EXAMPLES, REPOSITORY, ComfyServer, Prompt, example, running
 
 _PICTURES = REPOSITORY / "web" / "docs" / "images"
-_SAMPLES = REPOSITORY / "weights" / "samples"
+_FIRST = sample_names()[0]
 _MARGIN = 24
 
 _NOTES = {
-    "quick_start": "Choose your picture in **Load Image**, a painting in **Style Preset**, and press **Run**. "
-    "Nothing has to be downloaded.",
-    "one_node": "Choose your picture and a picture in the style you want, and press **Run**.",
-    "two_styles_blended": "Drag the weights in **Blend Styles**: only their proportions count. `styles` sets how many there are, up to 16.",
-    "sky_and_ground": "The white half of the mask gets one style, the rest the other. For a mask of your own, right-click your "
-    "picture, choose *Open in MaskEditor*, and connect the **MASK** output of Load Image to **Style Region**.",
-    "video_frames": "Choose a video. Frames are painted one after the other with a preview; **AdaIN Stability** holds them together. "
-    "Cancelling is safe at any time.",
-    "style_over_time": "Choose a video. **AdaIN Keyframes** fades from the video to one style and on to another; times are seconds "
-    "(`2s`) or frames (`48`). **AdaIN Video** takes clips of any length and keeps their sound.",
-    "after_diffusion": "Choose a checkpoint. What it makes is painted in the style: **AdaIN Transfer** takes any image.",
-    "color_match_after_diffusion": "Choose a checkpoint and your picture. **Match Colors** gives the result the colours "
-    "of the picture it was made from.",
-    "guided_text_to_image": "Choose a checkpoint and a painting. **AdaIN Guidance** pulls each step of the sampler towards the painting's "
-    "colours and contrast; **AdaIN Transfer** then adds its strokes lightly.",
-    "paint_diffuse_paint": "Choose a checkpoint, a photo and a painting. The photo is painted, redrawn by the diffusion model under "
-    "guidance, and lightly painted again.",
-    "video_without_drift": "Choose a video model. **AdaIN Latent** gives every frame the colours and contrast of the first ones.",
+    "quick_start": "Press **Run**: nothing has to be chosen or downloaded. Then try other paintings in **Style Preset**."
+    " For a picture of your own, choose it in **Your picture** and drag from its IMAGE dot to *image* of "
+    "**AdaIN Transfer**.",
+    "one_node": "Press **Run**: nothing has to be chosen or downloaded. For a picture of your own, choose it in "
+    "**Your picture** and drag from its IMAGE dot to *image* of **Stylize**. A picture connected to "
+    "*style_image* takes the place of the *preset*.",
+    "two_styles_blended": "Drag the weights in **Blend Styles**: only their proportions count. *styles* sets how many there are, up to 16.",
+    "sky_and_ground": "The white half of the mask gets one style, the rest the other. For a mask of your own, right-click "
+    "your picture, choose *Open in MaskEditor*, and connect the **MASK** output of Load Image to **Style "
+    "Region**.",
+    "video_frames": "**Needs a video of yours**: choose it in **Your video**. Frames are painted one after the other with"
+    " a preview; **AdaIN Stability** holds them together. Cancelling is safe at any time.",
+    "style_over_time": "**Needs a video of yours**: choose it in **Your video**. **AdaIN Keyframes** fades one style in and "
+    "goes on to another; times are seconds (2s) or frames (48). **AdaIN Video** takes clips of any length"
+    " and keeps their sound.",
+    "after_diffusion": "**Needs a checkpoint**: choose one in **Load Checkpoint**. What it makes is painted in the style: "
+    "**AdaIN Transfer** takes any image.",
+    "color_match_after_diffusion": "**Needs a checkpoint**: choose one in **Load Checkpoint**. **Match Colors** gives the result the "
+    "colours of the picture it was made from.",
+    "guided_text_to_image": "**Needs a checkpoint and a painting**: choose them in **Load Checkpoint** and **Painting**. **AdaIN "
+    "Guidance** pulls each step of the sampler towards the painting's colours and contrast; **AdaIN "
+    "Transfer** then adds its strokes lightly.",
+    "paint_diffuse_paint": "**Needs a checkpoint and a painting**: choose them in **Load Checkpoint** and **Painting**. The "
+    "photo is painted, redrawn by the diffusion model under guidance, and lightly painted again.",
+    "video_without_drift": "**Needs a video model** with its text encoder and VAE: choose them in the three loaders. **AdaIN "
+    "Latent** gives every frame the colours and contrast of the first ones.",
     "style_grid": "Every picture in every style, to choose by looking. Connect more styles: a new socket appears with each.",
 }
 
@@ -51,8 +61,29 @@ _SHOWN = ("quick_start", "two_styles_blended", "sky_and_ground", "style_grid", "
 _ASKING = ("guided_text_to_image",)
 """Shown as they are before they run: they ask for a checkpoint."""
 
-_STAND_INS = {"one_node": {"2": "painting.png"}, "color_match_after_diffusion": {"6": "painted.png"}}
-"""Workflow -> node -> the picture it gives on the thumbnail; elsewhere the sample photo stands in for what a checkpoint makes."""
+_PAINTED = {"color_match_after_diffusion"}
+"""Where a painted sample stands in for what a checkpoint makes; elsewhere it is the sample as it is."""
+
+_CAPTIONS = {
+    "after_diffusion": "a photograph stands in for the checkpoint's picture",
+    "color_match_after_diffusion": "a painted photograph stands in for the checkpoint's picture",
+    "guided_text_to_image": "only AdaIN Transfer, on a photograph: no checkpoint took part",
+    "paint_diffuse_paint": "painted twice: no checkpoint took part",
+    "video_without_drift": "frames made to drift stand in for a video model's",
+}
+"""What the thumbnails of workflows are that need a model of the user's."""
+
+_HUB = "https://huggingface.co/Comfy-Org"
+_MODELS = {
+    name: {"name": name, "url": f"{_HUB}/{folder}/{name}", "directory": directory}
+    for name, folder, directory in (
+        ("v1-5-pruned-emaonly-fp16.safetensors", "stable-diffusion-v1-5-archive/resolve/main", "checkpoints"),
+        ("wan2.1_t2v_1.3B_fp16.safetensors", "Wan_2.1_ComfyUI_repackaged/resolve/main/split_files/diffusion_models", "diffusion_models"),
+        ("umt5_xxl_fp8_e4m3fn_scaled.safetensors", "Wan_2.1_ComfyUI_repackaged/resolve/main/split_files/text_encoders", "text_encoders"),
+        ("wan_2.1_vae.safetensors", "Wan_2.1_ComfyUI_repackaged/resolve/main/split_files/vae", "vae"),
+    )
+}
+"""File -> where the page offers to download it from."""
 
 _LAY_OUT = """
 async ([prompt, note]) => {
@@ -89,6 +120,17 @@ async ([prompt, note]) => {
   text.widgets[0].value = note;
   app.graph.setDirtyCanvas(true, true);
   return app.graph.serialize();
+}
+"""
+
+# With an id of its own: the page keeps the values of widgets by the ids of their nodes.
+_ALONE = """
+kind => {
+  app.graph.clear();
+  const node = LiteGraph.createNode(kind);
+  node.id = Date.now() % 1e9;
+  node.pos = [0, 0];
+  app.graph.add(node);
 }
 """
 
@@ -130,14 +172,11 @@ def main(names: list[str]) -> None:
 
     _PICTURES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, running(Path(folder), faults=False, name="adain-style-transfer") as comfy:
-        content = adain.read_picture(_SAMPLES / "cat.jpg").rgb
-        content = content[:, :, : content.shape[2] // 2 * 2, : content.shape[3] // 2 * 2]  # video codecs want even sizes
-        comfy.put_image("example.png", content)
+        cat = _sample("cat")
+        comfy.put_image("clip.png", cat[:, :, : cat.shape[2] // 2 * 2, : cat.shape[3] // 2 * 2])  # video codecs want even sizes
         model = weights.load_model(device="cpu")
-        coffee = adain.read_picture(_SAMPLES / "coffee.jpg").rgb
-        for name, picture, preset in (("painting.png", coffee, "great-wave"), ("painted.png", content, "starry-night")):
-            comfy.put_image(name, adain.stylize(model, picture, weights.load_preset(model, preset)))
-        comfy.make_clip("example.png")
+        comfy.put_image("painted.png", adain.stylize(model, _sample(_FIRST), weights.load_preset(model, "starry-night")))
+        comfy.make_clip("clip.png")
         checkpoint = comfy.base / "models" / "checkpoints" / example("guided_text_to_image")["1"]["inputs"]["ckpt_name"]
         checkpoint.parent.mkdir()
         checkpoint.touch()  # else the page covers the graph with a notice that it is missing
@@ -145,13 +184,16 @@ def main(names: list[str]) -> None:
             page.evaluate(_PLAIN)
             for path in sorted(path for path in (EXAMPLES / "api").glob("*.json") if wanted(path.stem)):
                 if path.stem == "video_without_drift":
-                    thumbnail = _drift(comfy, content)
+                    thumbnail = _drift(comfy, cat)
                     _save(thumbnail, _PICTURES / "drift.jpg", 900)
                 else:
-                    result = _paint(comfy, path.stem)
-                    thumbnail = _side_by_side(content, result) if path.stem != "style_grid" else adain.images.to_pil(result)
+                    before, result = _paint(comfy, path.stem)
+                    thumbnail = _side_by_side(before, result) if path.stem != "style_grid" else adain.images.to_pil(result)
+                if path.stem in _CAPTIONS:
+                    thumbnail = _captioned(thumbnail, _CAPTIONS[path.stem])
                 _save(thumbnail, EXAMPLES / f"{path.stem}.jpg", 640)
                 graph = page.evaluate(_LAY_OUT, [example(path.stem), _NOTES[path.stem]])
+                _offer_downloads(graph)
                 (EXAMPLES / f"{path.stem}.json").write_text(json.dumps(graph, indent=1, ensure_ascii=False) + "\n")
                 page.evaluate(_LOAD, graph)
                 if path.stem in _SHOWN:
@@ -159,25 +201,52 @@ def main(names: list[str]) -> None:
                         _run(page)
                     _shoot(page, page.evaluate(_BOUNDS), _PICTURES / f"{path.stem}.jpg", 1200)
             for kind in sorted(kind for kind in comfy.json("/object_info") if kind.startswith("AdaIN_") and wanted(kind)):
-                page.evaluate("kind => { app.graph.clear(); const n = LiteGraph.createNode(kind); n.pos = [0, 0]; app.graph.add(n) }", kind)
+                page.evaluate(_ALONE, kind)
                 page.wait_for_timeout(300)
                 _shoot(page, page.evaluate(_BOUNDS), _PICTURES / f"{kind}.jpg", 600)
 
 
-def _paint(comfy: ComfyServer, name: str) -> Tensor:
-    """The picture that the workflow ends with; see `_STAND_INS`, and for a painting a preset stands in."""
+def _sample(name: str) -> Tensor:
+    return adain.read_picture(sample_path(name)).rgb
+
+
+def _paint(comfy: ComfyServer, name: str) -> tuple[Tensor, Tensor]:
+    """The picture that the workflow begins with, and the one that it ends with.
+
+    A preset stands in for a painting, a sample picture for what a checkpoint makes.
+    """
     prompt = example(name)
-    last = max(prompt, key=int)
-    for key, node in prompt.items():
+    last = next(key for key, node in prompt.items() if node["class_type"].startswith("Save"))
+    samples = [node["inputs"]["picture"] for node in prompt.values() if node["class_type"] == "AdaIN_SamplePicture"]
+    sample = samples[0] if samples else "cat" if prompt[last]["class_type"] == "SaveVideo" else _FIRST
+    for node in prompt.values():
         if node["class_type"] == "AdaIN_EncodeStyle":
-            node.update(class_type="AdaIN_StylePreset", inputs={"adain_model": node["inputs"]["adain_model"], "preset": "great-wave"})
-        stand_in = _STAND_INS.get(name, {}).get(key)
-        if stand_in or node["class_type"] == "VAEDecode":
-            node.update(class_type="LoadImage", inputs={"image": stand_in or "example.png"})
+            node.update(class_type="AdaIN_StylePreset", inputs={"adain_model": node["inputs"]["adain_model"], "preset": "kuniyoshi"})
+        if node["class_type"] == "VAEDecode" and name in _PAINTED:
+            node.update(class_type="LoadImage", inputs={"image": "painted.png"})
+        elif node["class_type"] == "VAEDecode":
+            node.update(class_type="AdaIN_SamplePicture", inputs={"picture": sample})
     if prompt[last]["class_type"] == "SaveVideo":
         prompt["frames"] = {"class_type": "GetVideoComponents", "inputs": {"video": prompt[last]["inputs"]["video"]}}
         prompt[last] = {"class_type": "SaveImage", "inputs": {"images": ["frames", 0], "filename_prefix": "frame"}}
-    return comfy.image(comfy.run(prompt).images[last][-1])
+    return _sample(sample), comfy.image(comfy.run(prompt).images[last][-1])
+
+
+def _offer_downloads(graph: dict[str, Any]) -> None:
+    """Say in `graph` where the models come from that its loaders name; the page offers to fetch those that are missing."""
+    for node in graph["nodes"]:
+        offered = [_MODELS[value] for value in node.get("widgets_values", []) if value in _MODELS]
+        if offered:
+            node["properties"]["models"] = offered
+
+
+def _captioned(picture: Image.Image, caption: str) -> Image.Image:
+    """`picture` at the width of a thumbnail with a line of text below it."""
+    picture = picture.resize((640, round(picture.height * 640 / picture.width)), Image.Resampling.LANCZOS)
+    whole = Image.new("RGB", (640, picture.height + 30), "white")
+    whole.paste(picture, (0, 0))
+    ImageDraw.Draw(whole).text((320, picture.height + 15), caption, (40, 40, 40), ImageFont.load_default(18), "mm")
+    return whole
 
 
 def _drift(comfy: ComfyServer, content: Tensor) -> Image.Image:

@@ -196,6 +196,7 @@ def running(
     assert comfyui is not None
     for folder in ("custom_nodes", "input", "output", "models"):
         (base / folder).mkdir(parents=True, exist_ok=True)
+    shutil.copy(comfyui / "input" / "example.png", base / "input")  # as in a fresh ComfyUI
     _link(base / "custom_nodes" / name, REPOSITORY)
     if faults:
         _link(base / "custom_nodes" / "faults", FAULTS)

@@ -58,7 +58,7 @@ def main() -> None:
 
 def _quick_start(size: int, i: int) -> Prompt:
     prompt = example("quick_start")
-    prompt["1"]["inputs"]["image"] = f"{size}.png"
+    prompt["1"] = {"class_type": "LoadImage", "inputs": {"image": f"{size}.png"}}
     prompt["4"]["inputs"]["strength"] = 1 - i / 100  # a new value, or the result would come from the cache
     return prompt
 
@@ -103,7 +103,7 @@ def _video(comfy: ComfyServer, count: int) -> None:
 def _soak(comfy: ComfyServer) -> None:
     choose = random.Random(0)
     prompt = example("quick_start")
-    prompt["1"]["inputs"]["image"] = "512.png"
+    prompt["1"] = {"class_type": "LoadImage", "inputs": {"image": "512.png"}}
     prompt["4"]["inputs"]["image"] = ["6", 0]
     prompt["5"] = {"class_type": "PreviewImage", "inputs": {"images": ["4", 0]}}
     for i in range(1, 201):

@@ -26,7 +26,8 @@ NODES = {
     "AdaIN_Video": ({"adain_model", "video", "style", "strength", "color", "mask", "stability"}, ["VIDEO"]),
     "AdaIN_Stability": ({"radius", "hold", "flow"}, ["ADAIN_STABILITY"]),
     "AdaIN_Keyframes": ({"styles", "keyframes", "frame_rate"}, ["ADAIN_STYLE"]),
-    "AdaIN_Stylize": ({"image", "style_image", "strength", "color", "stroke_size", "mask", "adain_model"}, ["IMAGE"]),
+    "AdaIN_Stylize": ({"image", "style_image", "strength", "color", "stroke_size", "mask", "adain_model", "preset"}, ["IMAGE"]),
+    "AdaIN_SamplePicture": ({"picture"}, ["IMAGE"]),
     "AdaIN_MatchColors": ({"image", "reference", "method", "strength"}, ["IMAGE"]),
     "AdaIN_SaveStyle": ({"style", "name"}, ["ADAIN_STYLE"]),
     "AdaIN_LoadStyle": ({"name"}, ["ADAIN_STYLE"]),
@@ -432,6 +433,73 @@ class TestSentences:
         with pytest.raises(RefusedPromptError, match="node_errors") as refused:
             comfy.run(transfer() | replaced)
         assert sentence in str(json.loads(str(refused.value)))
+
+    @pytest.mark.parametrize("value", ["text", 3, 0.5, True, {}, None])
+    @pytest.mark.parametrize("name", ["adain_model", "image", "style", "mask", "stability"])
+    def test_literals_where_links_belong(self, comfy, name, value):
+        prompt = transfer()
+        prompt["4"]["inputs"][name] = value
+        error = comfy.run(prompt).error
+        if value is None and name in ("mask", "stability"):
+            assert not error
+        else:
+            assert error == f"The input {name} is {'not connected' if value is None else repr(value)}. Connect the output of a node to it."
+
+    @pytest.mark.parametrize(
+        ("kind", "inputs", "sentence"),
+        [
+            ("AdaIN_StylePreset", {"adain_model": "text", "preset": "great-wave"}, "The input adain_model is 'text'"),
+            ("AdaIN_BlendStyles", {"styles": "2", "styles.style_1": 5, "styles.weight_1": 1, "styles.weight_2": 1}, "The input style is 5"),
+            ("AdaIN_BlendStyles", {"styles": "99", "styles.style_1": ["3", 0]}, "Choose a number from 2 to 16"),
+            ("AdaIN_BlendStyles", {"styles": None, "styles.style_1": ["3", 0]}, "Choose a number from 2 to 16"),
+            ("AdaIN_BlendStyles", {"styles.style_1": ["3", 0]}, "Choose a number from 2 to 16"),
+            ("AdaIN_Keyframes", {"styles.style_0": "text", "keyframes": "0 strength=1", "frame_rate": 24}, "The input style is 'text'"),
+            ("AdaIN_Keyframes", {"keyframes": "0 strength=1", "frame_rate": 24}, "No style is connected"),
+            ("AdaIN_StyleRegion", {"style": None, "mask": ["1", 1], "feather": 0}, "The mask is black everywhere"),
+            ("AdaIN_LoadStyle", {"name": None}, "There is no style None"),
+        ],
+    )
+    def test_what_a_style_node_cannot_use(self, comfy, kind, inputs, sentence):
+        saved = comfy.base / "models" / "adain_styles" / "some.safetensors"
+        saved.parent.mkdir(exist_ok=True)
+        saved.touch()
+        prompt = transfer(style=["8", 0]) | {"8": node(kind, **inputs)}
+        assert sentence in comfy.run(prompt).error
+
+    def test_style_grid_of_odd_links(self, comfy):
+        settings = {"adain_model": ["2", 0], "images": ["1", 0], "cell": 64, "strength": 1.0, "color": "style"}
+
+        def run(**links):
+            return comfy.run(
+                transfer() | {"4": node("AdaIN_StyleGrid", **settings, **{f"styles.style_{k[1:]}": v for k, v in links.items()})}
+            )
+
+        assert comfy.image(run(_1=["3", 0]).images["5"][0]).shape[3] == comfy.image(run(_0=["3", 0]).images["5"][0]).shape[3]
+        assert "No style is connected" in run().error
+        assert "There is no input styles.style_16. Connect up to 16" in run(**{f"_{i}": ["3", 0] for i in range(17)}).error
+
+    def test_nothing_saved_yet(self, comfy, tmp_path):
+        folder = comfy.base / "models" / "adain_styles"
+        if folder.exists():
+            folder.rename(tmp_path / "saved")
+        try:
+            (options,) = [comfy.json("/object_info/AdaIN_LoadStyle")["AdaIN_LoadStyle"]["input"]["required"]["name"][1]["options"]]
+            assert options == ["none saved yet"]
+            with pytest.raises(RefusedPromptError, match="No style is saved in models/adain_styles yet. Make one with Save Style"):
+                comfy.run(transfer() | {"3": node("AdaIN_LoadStyle", name=options[0])})
+            with pytest.raises(RefusedPromptError, match="Required input is missing"):
+                comfy.run(transfer() | {"3": node("AdaIN_LoadStyle")})
+        finally:
+            if (tmp_path / "saved").exists():
+                (tmp_path / "saved").rename(folder)
+
+    def test_preset_for_a_model_of_the_catalogue_is_refused_before_its_download(self, comfy):
+        choice = next(
+            c for c in comfy.json("/object_info/AdaIN_LoadModel")["AdaIN_LoadModel"]["input"]["required"]["model"][1]["options"] if "(" in c
+        )
+        prompt = transfer()
+        prompt["2"]["inputs"]["model"] = choice
+        assert "Style Preset works with adain-lite alone" in comfy.run(prompt).error
 
     def test_all_weights_zero(self, comfy):
         prompt = example("two_styles_blended")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from adain_style_transfer import adain, weights
+from adain_style_transfer.weights.samples import sample_path
 from comfy.server import example, find_comfyui, known_options, running
 
 OPTIONS = ("--force-fp16", "--fp16-intermediates", "--disable-smart-memory")
@@ -25,10 +26,10 @@ def odd_comfy(tmp_path_factory, pictures):
         yield server
 
 
-def test_quick_start(odd_comfy, pictures, model):
+def test_quick_start(odd_comfy, model):
     outcome = odd_comfy.run(example("quick_start"))
     assert not outcome.error
-    expected = adain.stylize(model, pictures["example.png"], weights.load_preset(model, "great-wave"))
+    expected = adain.stylize(model, adain.read_picture(sample_path("coffee")).rgb, weights.load_preset(model, "red-horse"))
     difference = (odd_comfy.image(outcome.images["5"][0]) - expected).abs()
     assert difference.mean() < 1.5 / 255
 

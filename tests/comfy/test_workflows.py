@@ -13,6 +13,8 @@ import torch.nn.functional as F
 from adain_style_transfer import adain, weights
 from adain_style_transfer.adain.sheet import contact_sheet
 from adain_style_transfer.adain.temporal import Stability, Task, paint_frames
+from adain_style_transfer.weights.presets import FIRST_PRESET
+from adain_style_transfer.weights.samples import sample_path
 from comfy.server import EXAMPLES, example, find_comfyui, python_of
 from torchvision.transforms.v2.functional import gaussian_blur
 
@@ -25,6 +27,10 @@ def assert_same(got, expected):
     difference = (got - expected.float()).abs()
     assert difference.mean() < 1.5 / 255
     assert difference.max() < 16 / 255
+
+
+def sample(name):
+    return adain.read_picture(sample_path(name)).rgb
 
 
 def preset(model, name):
@@ -47,31 +53,44 @@ def result(comfy, prompt, node):
 
 
 def test_quick_start(comfy, model, load):
-    expected = adain.stylize(model, load("example.png"), preset(model, "great-wave"))
+    expected = adain.stylize(model, sample("coffee"), preset(model, FIRST_PRESET))
     assert_same(result(comfy, example("quick_start"), "5"), expected)
+
+
+@pytest.mark.parametrize(("name", "transfer"), [("quick_start", "4"), ("one_node", "3")])
+def test_a_picture_of_ones_own_takes_the_place_of_the_sample(comfy, model, load, name, transfer):
+    """As the note says: by a link from Your picture, which holds ComfyUI's own example.png at first."""
+    prompt = example(name)
+    (own,) = (key for key, node in prompt.items() if node.get("_meta", {}).get("title") == "Your picture")
+    prompt[transfer]["inputs"]["image"] = [own, 0]
+    used = prompt["3"]["inputs"]["preset"]
+    last = next(key for key, node in prompt.items() if node["class_type"] == "SaveImage")
+    assert_same(result(comfy, prompt, last), adain.stylize(model, load("example.png"), preset(model, used)))
 
 
 def test_one_node(comfy, model, load):
     prompt = example("one_node")
-    prompt["2"]["inputs"]["image"] = "painting.png"
-    expected = adain.stylize(model, load("example.png"), model.encode_style(load("painting.png")))
+    assert_same(result(comfy, prompt, "4"), adain.stylize(model, sample("astronaut"), preset(model, "kuniyoshi")))
+    prompt["2"] = {"class_type": "LoadImage", "inputs": {"image": "painting.png"}}
+    prompt["3"]["inputs"]["style_image"] = ["2", 0]
+    expected = adain.stylize(model, sample("astronaut"), model.encode_style(load("painting.png")))
     assert_same(result(comfy, prompt, "4"), expected)
 
 
-def test_two_styles_blended(comfy, model, load):
-    style = adain.Style.blend([preset(model, "great-wave"), preset(model, "the-scream")], [0.7, 0.3])
-    assert_same(result(comfy, example("two_styles_blended"), "7"), adain.stylize(model, load("example.png"), style))
+def test_two_styles_blended(comfy, model):
+    style = adain.Style.blend([preset(model, "red-horse"), preset(model, "cafe-terrace")], [0.7, 0.3])
+    assert_same(result(comfy, example("two_styles_blended"), "7"), adain.stylize(model, sample("cat"), style))
 
 
-def test_sky_and_ground(comfy, model, load):
+def test_sky_and_ground(comfy, model):
     mask = torch.zeros(1, 1, 512, 512)
     mask[:, :, :256] = 1
     radius = math.ceil(3 * 12)
     mask = gaussian_blur(F.pad(mask, [radius] * 4, mode="replicate"), [2 * radius + 1] * 2, [12.0, 12.0])[
         :, :, radius:-radius, radius:-radius
     ]
-    regions = [adain.Region(preset(model, "harvesters")), adain.Region(preset(model, "venice"), mask)]
-    assert_same(result(comfy, example("sky_and_ground"), "10"), adain.stylize(model, load("example.png"), regions))
+    regions = [adain.Region(preset(model, "red-horse")), adain.Region(preset(model, "kuniyoshi"), mask)]
+    assert_same(result(comfy, example("sky_and_ground"), "10"), adain.stylize(model, sample("astronaut"), regions))
 
 
 @pytest.fixture
@@ -95,7 +114,7 @@ def test_video_frames(comfy, model, clip):
     assert comfy.run(example("video_frames")).images["9"]
     prompt = with_frames(example("video_frames"), before=["2", 0], after=["5", 0])
     before, after = frames_of(comfy, prompt, "before", "after")
-    tasks = [Task(before[i : i + 1], i, [adain.Region(preset(model, "fishing-boats"))]) for i in range(len(before))]
+    tasks = [Task(before[i : i + 1], i, [adain.Region(preset(model, "red-horse"))]) for i in range(len(before))]
     assert len(before) == len(after) == 25
     assert_same(after, torch.cat(list(paint_frames(model, tasks, Stability()))))
 
@@ -108,17 +127,17 @@ def test_style_over_time(comfy, model, clip):
     prompt["12"] = {"class_type": "GetVideoComponents", "inputs": {"video": ["7", 0]}}
     before, after = frames_of(comfy, prompt, "before", "after")
     assert len(before) == len(after) == 25
-    for settled, name in ((10, "great-wave"), (24, "the-scream")):  # some of the frames before is held
+    for settled, name in ((10, "cafe-terrace"), (24, "red-horse")):  # some of the frames before is held
         expected = adain.stylize(model, before[settled : settled + 1], preset(model, name))
         distance = {k: (after[k : k + 1] - expected).square().mean().sqrt() for k in (0, 10, 24)}
         assert min(distance, key=distance.__getitem__) == settled
         assert distance[settled] < 0.1 < distance[0]
 
 
-def test_style_grid(comfy, model, load):
-    names = ["great-wave", "the-scream", "venice", "the-star", "schiele"]
+def test_style_grid(comfy, model):
+    names = ["red-horse", "kuniyoshi", "cafe-terrace", "the-star", "great-wave"]
     styles = [preset(model, name) for name in names]
-    content = load("example.png")
+    content = sample("coffee")
     row = [content, *(adain.stylize(model, content, style) for style in styles)]
     labels = ["image", *(style.name or name for style, name in zip(styles, names, strict=True))]
     got = result(comfy, example("style_grid"), "9")
@@ -134,9 +153,9 @@ def test_after_diffusion(comfy, model, load, name, last):
     prompt = example(name)
     prompt["6"] = {"class_type": "LoadImage", "inputs": {"image": "photo.png"}}
     if name == "after_diffusion":
-        expected = adain.stylize(model, load("photo.png"), preset(model, "red-fuji"))
+        expected = adain.stylize(model, load("photo.png"), preset(model, "red-horse"))
     else:
-        expected = adain.match_colors(load("photo.png"), load("example.png"))
+        expected = adain.match_colors(load("photo.png"), sample("coffee"))
     assert_same(result(comfy, needed_for(prompt, last), last), expected)
 
 

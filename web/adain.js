@@ -1,0 +1,67 @@
+// What the page does not do by itself for these nodes.
+
+import { app } from '/scripts/app.js'
+
+const BLENDS = ['AdaIN_BlendStyles', 'AdaIN_Guidance']
+const LISTS = ['AdaIN_StyleGrid', 'AdaIN_Keyframes']
+
+// The weights stay when the number of styles changes, for which the page makes their sliders anew.
+function keepWeights(node) {
+  const kept = new Map()
+  const keep = widget => {
+    if (!widget?.name.startsWith('styles.weight_')) return
+    const { onRemove } = widget
+    widget.onRemove = function () {
+      kept.set(widget.name, widget.value)
+      onRemove?.call(this)
+    }
+  }
+  node.widgets.forEach(keep)
+  const { addWidget } = node
+  node.addWidget = function (type, name, value, ...rest) {
+    const widget = addWidget.call(this, type, name, kept.get(name) ?? value, ...rest)
+    keep(widget)
+    return widget
+  }
+}
+
+// Sockets of a growing list are called by locales/, which count from 1 as people do, not by their ids.
+function dropLabels(node) {
+  for (const input of node.inputs) if (input.name.startsWith('styles.style_')) input.label = undefined
+}
+
+// The text that a node gives after a run, below its widgets.
+function showText(node) {
+  const { onExecuted } = node
+  node.onExecuted = function (output) {
+    onExecuted?.call(this, output)
+    let widget = this.widgets.find(widget => widget.name === 'text')
+    if (!widget) {
+      ({ widget } = app.widgets.STRING(this, 'text', ['STRING', { multiline: true }], app))
+      widget.serialize = false // in the saved workflow
+      widget.options.serialize = false // in what is sent to run
+      widget.options.read_only = true
+      if (widget.element) widget.element.readOnly = true
+      this.setSize([Math.max(this.size[0], 320), this.computeSize()[1] + 40])
+    }
+    widget.value = output.text.join('\n')
+  }
+}
+
+app.registerExtension({
+  name: 'AdaIN.Styles',
+  nodeCreated(node) {
+    if (node.comfyClass === 'AdaIN_SaveStyle') showText(node)
+    if (BLENDS.includes(node.comfyClass)) keepWeights(node)
+    if (!LISTS.includes(node.comfyClass)) return
+    dropLabels(node)
+    const { onConnectionsChange } = node
+    node.onConnectionsChange = function (...change) {
+      onConnectionsChange?.apply(this, change)
+      dropLabels(this)
+    }
+  },
+  loadedGraphNode(node) {
+    if (LISTS.includes(node.comfyClass)) dropLabels(node)
+  }
+})

@@ -7,10 +7,12 @@ import torch
 from adain_style_transfer import adain, weights
 from adain_style_transfer.adain import ModelError
 from adain_style_transfer.adain.architectures import ARCHITECTURES
+from adain_style_transfer.weights.convert import convert
 from adain_style_transfer.weights.loading import default_dtype, model_from_state
-from safetensors import safe_open
+from adain_style_transfer.weights.tensors import metadata_of
 from safetensors.torch import load_file, save_file
 from samples import picture, small_lite, vgg19
+from torch.utils._python_dispatch import TorchDispatchMode
 
 
 @pytest.fixture
@@ -39,8 +41,7 @@ def test_a_saved_model_comes_back(tmp_path, build, dtype):
     for key, value in model.state_dict().items():
         assert torch.equal(loaded.state_dict()[key], value.to(dtype).float())
     assert not any(p.requires_grad for p in loaded.parameters())
-    with safe_open(path, "pt") as file:
-        assert file.metadata() == {"architecture": model.architecture, "license": "MIT", "data": "none"}
+    assert metadata_of(path) == {"architecture": model.architecture, "license": "MIT", "data": "none"}
     if dtype == torch.float32:
         assert loaded.fingerprint == model.fingerprint
         assert torch.equal(loaded.encode_style(picture(16, 16)).levels[-1].mean, model.encode_style(picture(16, 16)).levels[-1].mean)
@@ -195,3 +196,78 @@ def test_loading_leaves_the_random_numbers_as_they_were(saved):
     torch.manual_seed(3)
     weights.load_model(path, device="cpu")
     assert torch.equal(torch.rand(4), expected)
+
+
+# Damage, absurd values, sizes that are only claimed
+
+
+class Sizes(TorchDispatchMode):
+    """Notes the bytes of every tensor on the CPU that an operation gives."""
+
+    def __init__(self, noted):
+        super().__init__()
+        self.noted = noted
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        if isinstance(result, torch.Tensor) and result.device.type == "cpu":
+            self.noted.append(result.nbytes)
+        return result
+
+
+def test_one_flipped_bit_is_noticed(saved):
+    path, *_ = saved
+    data = bytearray(path.read_bytes())
+    data[-1000] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(ModelError, match="its tensors are not those that were written"):
+        weights.read_model(path)
+
+
+def test_the_embedded_models_are_read_without_complaint():
+    for path in weights.EMBEDDED.values():
+        assert weights.read_model(path).fingerprint
+
+
+@pytest.mark.parametrize("key", ["decoder.at2.weight", "encoder.down2.bias", "modulation.weight"])
+@pytest.mark.parametrize("value", [3e38, -1e38])
+def test_absurd_values_are_refused(saved, key, value):
+    _, state, write = saved
+    absurd = state[key].clone()
+    absurd.flatten()[:] = value
+    with pytest.raises(ModelError, match=rf"what it paints is not finite\. Its largest value is \d.*{key}"):
+        weights.read_model(write({key: absurd}))
+
+
+def test_claimed_sizes_cost_nothing(saved):
+    path, *_ = saved
+    # 320 bytes that ask for a network of 1.9 GB
+    save_file({f"encoder.{name}.weight": torch.empty(2000, 0, 3, 3) for name in ("down2", "down4", "down8")}
+              | {"modulation.weight": torch.empty(0)}, path)  # fmt: skip
+    made = []
+    with pytest.raises(ModelError, match="looks like lite but does not fit it"), Sizes(made):
+        weights.read_model(path)
+    assert max(made) < 2**26  # what is reserved for any network
+
+
+def test_numbers_that_are_repeated_by_their_strides(tmp_path, lite):
+    state = lite.state_dict() | {"encoder.down2.weight": torch.zeros(1).expand(10**10, 12, 3, 3)}
+    torch.save(state, tmp_path / "strides.pth")
+    with pytest.raises(ModelError, match=r"damaged: encoder\.down2\.weight claims \d+ numbers, of which the file has fewer"):
+        convert([tmp_path / "strides.pth"], tmp_path / "out.safetensors")
+
+
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.float8_e5m2, torch.float64])
+def test_other_floating_point_numbers_are_read(saved, dtype):
+    _, state, write = saved
+    path = write({key: value.to(dtype) for key, value in state.items()})
+    model = weights.read_model(path)
+    assert model.dtype == torch.float32 and model.decoder.at2.weight.isfinite().all()
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.bool, torch.complex64])
+def test_other_numbers_are_refused(saved, dtype):
+    _, state, write = saved
+    key = "decoder.at2.weight"
+    with pytest.raises(ModelError, match=r"has numbers of the kind torch\.\w+ in decoder\.at2\.weight"):
+        weights.read_model(write({key: state[key].to(dtype)}))

@@ -11,16 +11,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from ..adain.architectures import ARCHITECTURES, keras, kuko6, vgg19
 from ..adain.errors import ModelError
-from ..adain.files import replacing
 from .checksums import sha256_of
 from .foreign import read_tensors
 from .loading import model_from_state, save_model
+from .tensors import metadata_of, save_tensors
 
 _VGG = tuple(name for name in vgg19.ENCODER if name != "pool")
 
@@ -115,7 +113,7 @@ def convert(files: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str]
     for half, other in (("encoder", "decoder"), ("decoder", "encoder")):
         if halves == {half}:
             raise ModelError(f"{' '.join(story)} The {half} alone makes no picture. Give the file of its {other} too.")
-    model = model_from_state({key: value.float() for key, value in merged.items()}, " + ".join(path.name for path in paths))
+    model = model_from_state(merged, " + ".join(path.name for path in paths))
     kinds = {value.dtype for value in merged.values()}
     dtype = kinds.pop() if kinds in ({torch.float16}, {torch.bfloat16}) else torch.float32
     save_model(model, out, {**(metadata or {}), **_sources(paths)}, dtype)
@@ -133,8 +131,7 @@ def extract(path: Path, layers: Sequence[str], out: Path, metadata: Mapping[str,
     wanted = [f"{layer}.{kind}" for layer in layers for kind in ("weight", "bias")]
     if missing := [name for name in wanted if name not in state]:
         raise ModelError(f"{path} lacks {', '.join(missing[:3])}. Its first tensors are {', '.join(list(state)[:3])}. Give the right file.")
-    with replacing(out) as temporary:
-        save_file({name: state[name].contiguous() for name in wanted}, temporary, {**metadata, **_sources([path])})
+    save_tensors({name: state[name] for name in wanted}, out, {**metadata, **_sources([path])})
 
 
 def extract_decoder(path: Path, out: Path) -> str:
@@ -144,13 +141,12 @@ def extract_decoder(path: Path, out: Path) -> str:
     Raises ModelError if the file holds no decoder that goes with a published encoder.
     """
     _, tensors = _recognised(read_tensors(path), path)
-    decoder = {key: value.to(torch.float16).contiguous() for key, value in tensors.items() if key.startswith("decoder.")}
+    decoder = {key: value.to(torch.float16) for key, value in tensors.items() if key.startswith("decoder.")}
     layout = next((layout for layout in LAYOUTS if decoder and set(layout.layers.values()) == _layer_names(decoder)), None)
     if layout is None:
         raise ModelError(f"{path} has no decoder that could be joined to a published encoder. Give a model with VGG-19 as its encoder.")
     try:
-        with replacing(out) as temporary:
-            save_file(decoder, temporary, {**_metadata(path), "part": "decoder", **_sources([path])})
+        save_tensors(decoder, out, {**metadata_of(path), "part": "decoder", **_sources([path])})
     except OSError as error:
         raise ModelError(f"{out} cannot be written ({error.strerror}). Choose another folder.") from error
     count = sum(value.numel() for value in decoder.values())
@@ -161,21 +157,9 @@ def _layer_names(state: Mapping[str, Tensor]) -> set[str]:
     return {key.rpartition(".")[0] for key in state}
 
 
-def _metadata(path: Path) -> dict[str, str]:
-    try:
-        with safe_open(path, "pt") as file:
-            return file.metadata() or {}
-    except SafetensorError:  # a checkpoint
-        return {}
-
-
 def made_from(output: Path, hashes: Sequence[str]) -> bool:
     """Whether `output` says that it was made from files with these hashes."""
-    try:
-        with safe_open(output, "pt") as file:
-            return (file.metadata() or {}).get("source_sha256") == ", ".join(hashes)
-    except (SafetensorError, OSError):
-        return False
+    return metadata_of(output).get("source_sha256") == ", ".join(hashes)
 
 
 def _sources(paths: Sequence[Path]) -> dict[str, str]:

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from ..adain.errors import ModelError
+from .tensors import open_tensors
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _TEXT = {b"version https://git-lfs": "a Git LFS pointer, not the file it points to. Download it with its resolve link, or `git lfs pull`"}
@@ -36,10 +35,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     if start.startswith(_HDF5):
         return _read_keras(path)
     if start[8:9] == b"{":
-        try:
-            return load_file(path)
-        except SafetensorError as error:
-            raise ModelError(f"{path} is a damaged safetensors file ({error}). Download it again.") from error
+        return open_tensors(path)
     return _unwrapped(_read_pickle(path), path)
 
 
@@ -72,6 +68,9 @@ def _unwrapped(loaded: object, path: Path) -> dict[str, Tensor]:
     if not tensors:
         names = ", ".join(str(key) for key in list(state)[:3]) or "nothing"
         raise ModelError(f"{path} holds no tensors at its top level, only {names}. Expected a state dict, model_state, or our checkpoint.")
+    for key, value in tensors.items():
+        if value.layout == torch.strided and value.numel() * value.element_size() > value.untyped_storage().nbytes():
+            raise ModelError(f"{path} is damaged: {key} claims {value.numel()} numbers, of which the file has fewer. Download it again.")
     return tensors
 
 

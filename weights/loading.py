@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
 from torch import Tensor
 
 from ..adain.architectures import ARCHITECTURES
-from ..adain.errors import ModelError
-from ..adain.files import replacing
+from ..adain.errors import AdaINError, ModelError
 from ..adain.model import StyleTransferModel
+from ..adain.transfer import stylize
+from .tensors import open_tensors, save_tensors
 
 _FOLDER = Path(__file__).parent
 
@@ -60,7 +60,8 @@ def _from_catalog(name: str, folder: Path | None, progress: Callable[[int, int],
 
 def default_device() -> torch.device:
     """The accelerator (CUDA, ROCm, XPU, MPS) if torch has one, else the CPU."""
-    return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+    found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    return found or torch.device("cpu")
 
 
 def default_dtype(device: torch.device) -> torch.dtype:
@@ -77,17 +78,11 @@ def read_model(path: str | os.PathLike[str]) -> StyleTransferModel:
 
     Raises ModelError if the file is damaged, of no known architecture, or has missing, misshapen or non-finite tensors.
     """
-    path = Path(path)
-    try:
-        with safe_open(path, "pt") as file:
-            state = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118 - safe_open is no dict
-    except (SafetensorError, OSError) as error:
-        raise ModelError(f"{path} is not a readable safetensors file ({error}). Download or export it again.") from error
-    return model_from_state(state, str(path))
+    return model_from_state(open_tensors(path), str(path))
 
 
 def model_from_state(state: Mapping[str, Tensor], source: str) -> StyleTransferModel:
-    """The model whose tensors are `state`; `source` names it in errors."""
+    """The model whose tensors are `state`, of any floating-point kind, in float32; `source` names it in errors."""
     module = next((m for m in ARCHITECTURES.values() if m.detect(state)), None)
     if module is None:
         first = ", ".join(sorted(state)[:3]) or "none"
@@ -96,18 +91,40 @@ def model_from_state(state: Mapping[str, Tensor], source: str) -> StyleTransferM
             "Give a file exported by adain-train."
         )
     for key, value in state.items():
-        if not value.isfinite().all():
-            raise ModelError(f"{source} is damaged: the tensor {key} holds NaN or infinite values. Export it again.")
+        if not value.is_floating_point() or value.layout != torch.strided:
+            raise ModelError(f"{source} has numbers of the kind {value.dtype} in {key}. Expected floating-point numbers. Export it again.")
     try:
-        with torch.random.fork_rng(devices=[]):  # layers are made with random weights, which must not cost the caller's seed
+        # Without memory or random numbers: what a file claims of its sizes costs nothing until they are found to fit.
+        with torch.device("meta"):
             model = module.from_state(state)
-        model.load_state_dict(dict(state))
-    except (RuntimeError, KeyError, IndexError, TypeError) as error:  # torch lists missing and misshapen tensors in a RuntimeError
+        model.load_state_dict({key: value.to("meta") for key, value in state.items()}, assign=True)
+    except (RuntimeError, KeyError, IndexError, TypeError, ValueError, ZeroDivisionError) as error:  # a RuntimeError lists all misfits
         detail = " ".join(str(error).split())
         raise ModelError(f"{source} looks like {module.__name__.split('.')[-1]} but does not fit it: {detail}") from error
+    for key, value in state.items():
+        if not value.float().isfinite().all():
+            raise ModelError(f"{source} is damaged: the tensor {key} holds NaN or infinite values. Export it again.")
+    model.load_state_dict({key: value.float() for key, value in state.items()}, assign=True)
     model.name = Path(source).stem
     model.seal()
-    return model.eval().requires_grad_(False)
+    model.eval().requires_grad_(False)
+    _try_out(model, source)
+    return model
+
+
+@torch.inference_mode()
+def _try_out(model: StyleTransferModel, source: str) -> None:
+    """Raise ModelError unless a small picture comes out finite: weights can be finite and yet absurd."""
+    ramp = torch.linspace(0, 1, 16).expand(1, 3, 16, 16)
+    try:
+        painted = stylize(model, ramp, model.encode_style(ramp.transpose(2, 3)))
+        whole = bool(painted.isfinite().all())
+    except (AdaINError, RuntimeError):  # a RuntimeError is what linear algebra on infinite numbers gives
+        whole = False
+    if not whole:
+        key, value = max(model.state_dict().items(), key=lambda item: item[1].abs().max().item())
+        largest = f"{value.abs().max().item():.3g}, in {key}"
+        raise ModelError(f"{source} is damaged: what it paints is not finite. Its largest value is {largest}. Export it again.")
 
 
 def save_model(
@@ -117,10 +134,9 @@ def save_model(
 
     Raises ModelError if it cannot be written.
     """
-    tensors = {key: value.detach().to("cpu", dtype).contiguous() for key, value in model.state_dict().items()}
+    tensors = {key: value.detach().to("cpu", dtype) for key, value in model.state_dict().items()}
     try:
-        with replacing(path) as temporary:
-            save_file(tensors, temporary, {"architecture": model.architecture, **metadata})
+        save_tensors(tensors, path, {"architecture": model.architecture, **metadata})
     except (SafetensorError, OSError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ModelError(f"The model {path} cannot be written ({reason}). Choose another folder.") from error

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load, save_file
+from safetensors.torch import load
 
-from ..adain.files import replacing
 from .catalog import Source
 from .download import HubError, Progress, Task, ask, disk_errors, patiently, read_range, reporter
+from .tensors import save_tensors
 
 _FIRST_READ = 2**16
 """Bytes that hold the whole header of most files."""
@@ -56,8 +56,7 @@ def fetch_tensors(
             raise HubError(f"What arrived of {source} is no safetensors data ({error}). Try again, or another network.") from error
         if broken := next((name for name, tensor in tensors.items() if not tensor.isfinite().all()), None):
             raise HubError(f"What arrived of {source} is damaged: {broken} holds NaN or infinite values. Try again.")
-        with replacing(target) as temporary:
-            save_file(tensors, temporary, dict(metadata))
+        save_tensors(tensors, target, metadata)
 
 
 def _header(source: Source) -> tuple[int, dict[str, Any]]:

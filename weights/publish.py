@@ -9,8 +9,6 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from safetensors import safe_open
-
 from ..adain.errors import ModelError
 from ..adain.model import StyleTransferModel
 from .catalog import Source, entries
@@ -19,6 +17,7 @@ from .checksums import sha256_of
 from .client import CommitOperationAdd, HfApi, ModelCardData, constants
 from .download import plainly, status_of
 from .loading import read_model
+from .tensors import metadata_of
 
 _LICENSES = ("mit", "apache-2.0", "bsd-3-clause", "cc-by-4.0", "cc-by-sa-4.0", "cc0-1.0")
 
@@ -57,8 +56,7 @@ def publish(
     Source(repo_id, path.name).checked("publish")
     id_ = _free_id(path.stem, repo_id)
     model = read_model(path)
-    with safe_open(path, "pt") as opened:
-        metadata = opened.metadata() or {}
+    metadata = metadata_of(path)
     license = license or metadata.get("license", "")
     if not license or "redistribute" in license:
         found = f"its licence is {license!r}" if license else "it states no licence"

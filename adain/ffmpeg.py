@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import os
+from typing import Any
+
 from .errors import VideoError
 
 try:
@@ -9,14 +13,44 @@ try:
     from av.bitstream import BitStreamFilterContext
     from av.codec.codec import UnknownCodecError
     from av.error import FFmpegError
+    from av.filter import Graph
     from av.stream import Disposition
 except ImportError as error:
     raise VideoError('Video needs PyAV, which is not installed. Run: pip install "adain-style-transfer[video]"') from error
 
-__all__ = ["BitStreamFilterContext", "Disposition", "FFmpegError", "UnknownCodecError", "av"]
+if int(av.__version__.split(".")[0]) < 16:  # chapters, attachments and the durations of frames came with 16
+    raise VideoError(f'Video needs PyAV 16 or newer, but {av.__version__} is installed. Run: pip install --upgrade "av>=16"')
+
+__all__ = ["BitStreamFilterContext", "Disposition", "FFmpegError", "FilterGraph", "UnknownCodecError", "av", "opened", "reason", "url"]
+
+FilterGraph: Any = Graph
+"""Untyped, as its links and frames are of many kinds."""
+
+Source = str | os.PathLike[str] | io.BytesIO
 
 UNSPECIFIED, BT709, BT601, RGB = 2, 1, 5, 0
 """The matrix between YUV and RGB."""
 
 LIMITED, FULL = 1, 2
 """The range of values."""
+
+BROKEN = (FFmpegError, ValueError, LookupError, ArithmeticError, RuntimeError, MemoryError, OSError)
+"""What PyAV raises on damaged data: mostly FFmpegError, but times, sizes and formats without sense meet Python's own."""
+
+
+def url(path: str | os.PathLike[str]) -> str:
+    """A file's name in a form that FFmpeg takes for nothing else, such as a protocol before a colon."""
+    return f"file:{os.fspath(path)}"
+
+
+def opened(source: Source, **options: Any) -> Any:
+    """The container of a file or of bytes in memory, for reading. Raises what is in `BROKEN`."""
+    if isinstance(source, io.BytesIO):
+        source.seek(0)
+        return av.open(source, "r", metadata_errors="replace", **options)
+    return av.open(url(source), "r", metadata_errors="replace", **options)
+
+
+def reason(error: BaseException) -> str:
+    """What FFmpeg, PyAV or the system says went wrong, in its own words."""
+    return getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__

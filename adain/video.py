@@ -1,6 +1,7 @@
-"""Video files: frames are decoded, painted and encoded one by one, everything else is copied as it is.
+"""Video files: frames are decoded, painted and encoded one by one, everything else is copied as it is, or said to be left out.
 
-Timestamps, frame rate, pixel format, range and matrix of the colours are those of the source; audio and subtitles keep their bytes.
+Timestamps, frame rate, pixel format, range and matrix of the colours are those of the source; audio and subtitles keep their bytes
+where the output can hold them.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from typing import Any
 from torch import Tensor
 
 from .errors import VideoError
-from .ffmpeg import BitStreamFilterContext, FFmpegError, av
-from .video_reader import Frame, Report, Source, VideoReader, frames
-from .video_writer import SETTINGS, Encoding, VideoWriter
+from .ffmpeg import BROKEN, BitStreamFilterContext, Source, opened, reason
+from .video_reader import Frame, Report, VideoReader, frames
+from .video_writer import NOT_RESUMABLE, SETTINGS, Encoding, VideoWriter
 
 __all__ = ["Encoding", "Frame", "Paint", "VideoReader", "convert", "frames", "partial_of"]
 
@@ -49,9 +50,8 @@ def convert(
     """
     target = Path(target)
     partial = partial_of(target)
-    previous = target.with_name(f"{target.stem}.previous{target.suffix}")
-    if not isinstance(source, io.BytesIO) and target.exists() and target.samefile(source):
-        raise VideoError(f"{target} is the video to read. Choose another name for the output.")
+    previous = _beside(target, "previous")
+    _check_target(target, source)
     progress = progress or (lambda done, total: None)
     with VideoReader(source, start, duration, report) as reader:
         done = 0
@@ -61,6 +61,7 @@ def convert(
                 partial.replace(previous)
             done = _resumable(previous, settings) if previous.exists() else 0
         writer = VideoWriter(partial, reader, encoding or Encoding(), settings, report)
+        reader.flat = not writer.keeps_alpha
         earlier = _packets(previous, done)
         shown: deque[Frame] = deque()
         written = done
@@ -93,26 +94,46 @@ def convert(
             earlier.close()
             writer.close()
     if not written:
-        partial.unlink(missing_ok=True)
         raise VideoError(f"No frame of {reader.name} can be decoded. The file is damaged.")
     previous.unlink(missing_ok=True)
-    partial.replace(target)
+    try:
+        partial.replace(target)
+    except OSError as error:
+        raise VideoError(f"{target} cannot be written ({reason(error)}). The video is in {partial}.") from error
     return written
 
 
 def partial_of(target: str | os.PathLike[str]) -> Path:
     """Where `convert` keeps what it has done of `target`."""
-    target = Path(target)
-    return target.with_name(f"{target.stem}.partial{target.suffix}")
+    return _beside(Path(target), "partial")
+
+
+def _beside(target: Path, what: str) -> Path:
+    """A name for what becomes `target`, not longer than file names may be."""
+    end = f".{what}{target.suffix}"
+    stem = os.fsencode(target.stem)[: 255 - len(os.fsencode(end))].decode(errors="ignore")
+    return target.with_name(stem + end)
+
+
+def _check_target(target: Path, source: Source) -> None:
+    try:
+        if target.is_dir():
+            raise VideoError(f"{target} is a folder. Choose another name for the output.")
+        if target.exists() and not isinstance(source, io.BytesIO) and os.path.exists(source) and target.samefile(source):
+            raise VideoError(f"{target} is the video to read. Choose another name for the output.")
+    except OSError as error:  # a name that is too long
+        raise VideoError(f"{target} cannot be written ({reason(error)}). Choose another name for the output.") from error
 
 
 def _resumable(path: Path, settings: str) -> int:
     """How many frames of an interrupted run can be kept."""
     try:
-        with av.open(os.fspath(path)) as container:
+        with opened(path) as container:
+            if container.format.name in NOT_RESUMABLE:
+                return 0
             found = next((v for k, v in container.metadata.items() if k.lower() == SETTINGS), "")  # Matroska has capitals only
             count = sum(1 for _ in _video_packets(container))
-    except (FFmpegError, IndexError):
+    except BROKEN:
         return 0  # nothing of it was written yet
     if found != settings:
         raise VideoError(
@@ -126,7 +147,7 @@ def _packets(path: Path, count: int) -> Generator[Any, None, None]:
     """The first `count` video packets of a file, in the form in which an encoder gives them."""
     if not count:
         return
-    with av.open(os.fspath(path)) as container:
+    with opened(path) as container:
         stream = container.streams.video[0]
         name = {"h264": "h264_mp4toannexb", "hevc": "hevc_mp4toannexb"}.get(stream.codec_context.codec.canonical_name)
         convert = BitStreamFilterContext(name, stream).filter if name else lambda packet: [packet]

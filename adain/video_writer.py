@@ -1,18 +1,22 @@
-"""Writing video files: painted pictures are encoded in the form of their source, other streams copied byte for byte."""
+"""Writing video files: painted pictures are encoded in the form of their source, all else is copied or said to be left out."""
 
 from __future__ import annotations
 
-import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from torch import Tensor
 
 from .errors import VideoError
-from .ffmpeg import BT601, BT709, FULL, LIMITED, RGB, UNSPECIFIED, FFmpegError, UnknownCodecError, av
+from .ffmpeg import BROKEN, BT709, FULL, LIMITED, UNSPECIFIED, av, reason, url
+from .palette import Palette
+from .sound import Transcoder
+from .video_codecs import PALETTE, audio_codec, holds_copy, keeps_alpha, pixel_format, video_codec, video_encoder
+from .video_pixels import matrix_of, to_picture
 from .video_reader import Frame, Report, VideoReader
+from .video_survey import moving_pictures
 
 KEYFRAME_SECONDS = 2
 """MP4 is written in fragments that begin with a keyframe, so this is what a run that is killed loses at most."""
@@ -35,10 +39,22 @@ class Encoding:
     """Such as yuv420p or yuv444p10le."""
 
 
-class VideoWriter:
-    """Writes painted frames of `reader`'s video, and the packets of its other streams, to `path`.
+_NOT_COPIED = {"encoder", "major_brand", "minor_version", "compatible_brands", "duration"}
+"""Metadata that describe the file they are in, not the video."""
 
-    Raises VideoError if the container or the encoder cannot do what is asked.
+NOT_RESUMABLE = {"gif", "apng", "webp", "webp_pipe"}
+"""Containers whose frames build on each other, so that an interrupted run cannot be continued."""
+
+_MP4 = ("mp4", "mov", "ipod")
+
+_CHAPTERS = {"mp4", "mov", "ipod", "matroska", "webm", "asf", "nut", "ogg", "ogv"}
+"""Containers that have chapters."""
+
+
+class VideoWriter:
+    """Writes painted frames of `reader`'s video, and all else that is in it, to `path`.
+
+    Raises VideoError if the container or the encoder cannot do what is asked; reports what cannot be kept.
     """
 
     def __init__(self, path: Path, reader: VideoReader, encoding: Encoding, settings: str = "", report: Report = lambda s: None) -> None:
@@ -46,33 +62,34 @@ class VideoWriter:
         if path.suffix.lower() in (".mp4", ".mov", ".m4v"):
             # Readable up to the last fragment while it is being written, whatever ends that; a plain file once it is whole.
             options["movflags"] = "hybrid_fragmented+delay_moov+use_metadata_tags"
-        self._reader, self._encoding = reader, encoding
-        try:
-            self._container = av.open(os.fspath(path), "w", options=options)
-        except (FFmpegError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise VideoError(f"{path} cannot be written ({reason}). Choose another name, ending in .mp4, .mkv, .mov or .webm.") from error
-        self._container.metadata.update(reader.container.metadata)
-        if settings:
-            self._container.metadata[SETTINGS] = settings
-        self._path = path
+        options.update({".webp": {"loop": "0"}, ".apng": {"plays": "0"}}.get(path.suffix.lower(), {}))  # for ever, as GIF does
+        self._path, self._reader, self._encoding, self._report = path, reader, encoding, report
         self._video: Any = None
         self._copies: dict[int, Any] = {}
+        self._anew: dict[int, tuple[Any, str]] = {}
+        self._transcoders: dict[int, Transcoder] = {}
         self._waiting: list[Any] = []
         self._durations: dict[int, int] = {}
         self._range = self._matrix = 0
-        for stream in reader.copied:
-            if stream.codec_context.codec.canonical_name in self._container.supported_codecs:
-                self._copies[stream.index] = stream
-            elif stream.type == "audio":
-                self._container.close()
-                path.unlink(missing_ok=True)
-                raise VideoError(
-                    f"A {path.suffix} file cannot hold {stream.codec_context.name} audio, which {reader.name} has, and audio is copied "
-                    "as it is. Choose an output that ends in .mkv."
-                )
-            else:
-                report(f"A {path.suffix} file cannot hold {stream.codec_context.name} subtitles; they are left out.")
+        self._form = ""
+        """The pixel format that is encoded."""
+        self._palette = Palette()
+        try:
+            self._container = av.open(url(path), "w", options=options)
+        except BROKEN as error:
+            raise VideoError(
+                f"{path} cannot be written ({reason(error)}). Choose another name, ending in .mp4, .mkv, .mov or .webm."
+            ) from error
+        try:
+            self._prepare(settings)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def began(self) -> bool:
+        """Whether anything of the video is in the file."""
+        return self._video is not None
 
     def write(self, frame: Frame, image: Tensor) -> None:
         """Encode `image` [1, 3, H, W] in 0..1, shown when `frame` was."""
@@ -80,17 +97,27 @@ class VideoWriter:
             self._open(*image.shape[-2:])
         if frame.duration:
             self._durations[frame.pts] = frame.duration
-        self._mux(self._encode(self._picture(image, frame.pts)))
+        alpha = frame.alpha if self.keeps_alpha else None
+        form = "rgba" if self._form == PALETTE else self._form
+        picture = to_picture(image, alpha, form, self._matrix, self._range)
+        picture.pts, picture.time_base = frame.pts, self._reader.time_base
+        if self._form == PALETTE:
+            picture = self._palette(picture)
+        self._mux_video(self._encode(picture))
 
     def copy(self, packet: Any) -> None:
         """Pass on a packet of another stream."""
-        if packet.stream.index not in self._copies:
+        index = packet.stream.index
+        if index not in self._copies and index not in self._anew:
             return
         if self._video is None:  # all streams must be known before the first packet is written
             self._waiting.append(packet)
             return
-        packet.stream = self._copies[packet.stream.index]
-        self._container.mux(packet)
+        if index in self._anew:
+            self._mux(self._transcoders[index](packet))
+            return
+        packet.stream = self._copies[index]
+        self._mux([packet])
 
     def pass_on(self, packet: Any, frame: Frame) -> None:
         """Write the video packet that an earlier run encoded for `frame`."""
@@ -100,34 +127,128 @@ class VideoWriter:
         packet.pts = packet.dts = frame.pts
         packet.duration = frame.duration
         packet.stream = self._video
-        self._container.mux(packet)
+        self._mux([packet])
 
     def close(self) -> None:
-        """Finish the file, so that it can be played."""
-        if self._video is not None:
-            self._mux(self._encode(None))
-        self._container.close()
+        """Finish the file, so that it can be played; one without anything in it is removed."""
+        try:
+            if self._video is not None:
+                self._mux_video(self._encode(None))
+                for transcoder in self._transcoders.values():
+                    self._mux(transcoder(None))
+        finally:
+            try:
+                self._container.close()
+            except BROKEN as error:
+                raise VideoError(f"{self._path} cannot be finished ({reason(error)}). Choose another folder or format with -o.") from error
+            finally:
+                if self._video is None:
+                    self._path.unlink(missing_ok=True)
+
+    def _prepare(self, settings: str) -> None:
+        """Decide what goes into the file, and see that it can, before any picture is painted."""
+        reader, container, suffix = self._reader, self._container, self._path.suffix
+        if container.format.no_file or container.format.name in ("image2", "yuv4mpegpipe", "rawvideo"):
+            raise VideoError(f"A {suffix} file holds no video that could be written. Choose a name that ends in .mp4, .mkv, .mov or .webm.")
+        container.metadata.update({k: v for k, v in reader.container.metadata.items() if k.lower() not in _NOT_COPIED})
+        if settings:
+            container.metadata[SETTINGS] = settings
+        self._codec = self._encoding.codec or video_codec(container, reader.transparent)
+        self._encoder = video_encoder(self._codec)
+        self._check_pixel_format()
+        self.keeps_alpha = reader.transparent and keeps_alpha(container, self._encoder, self._encoding.pixel_format)
+        """Whether what is transparent stays so."""
+        if reader.transparent and not self.keeps_alpha:
+            self._report(
+                f"{reader.name} is transparent in places, which {self._codec} in a {suffix} file cannot be: it is painted on black. "
+                "An output that ends in .webm, .mkv or .mov (without --codec) keeps it."
+            )
+        for stream in reader.copied:
+            self._take(stream)
+        self._tell_what_is_left_out()
+
+    def _check_pixel_format(self) -> None:
+        asked = self._encoding.pixel_format
+        offered = [form.name for form in self._encoder.video_formats or []]
+        if asked and asked not in offered:
+            raise VideoError(f"The encoder does not know the pixel format {asked!r}. It has {', '.join(offered)}.")
+
+    def _take(self, stream: Any) -> None:
+        """Copy a stream of sound or subtitles, or else encode its sound anew, or else leave it out."""
+        name, suffix = stream.codec_context.name, self._path.suffix
+        if holds_copy(self._container, stream):
+            self._copies[stream.index] = stream
+            return
+        codec = audio_codec(self._container) if stream.type == "audio" else ""
+        if codec:
+            self._report(f"A {suffix} file cannot hold {name} sound as it is. It is encoded anew, as {codec}.")
+            self._anew[stream.index] = (stream, codec)
+            return
+        kind = "sound" if stream.type == "audio" else "subtitles"
+        self._report(f"A {suffix} file cannot hold {name} {kind}, so they are left out. An output that ends in .mkv may keep them.")
+
+    def _tell_what_is_left_out(self) -> None:
+        reader, matroska = self._reader, self._container.format.name == "matroska"
+        streams = reader.container.streams
+        lost = [
+            (len(list(moving_pictures(reader.container))) - 1, "more video stream"),
+            (sum(s.type in ("audio", "subtitle") and not s.codec_context for s in streams), "stream of an unknown codec"),
+            (sum(s.type == "data" and not (_is_timecode(s) and self._keeps_timecode()) for s in streams), "stream of other data"),
+            (sum(s.type == "attachment" for s in streams) * (not matroska), "attachment"),
+            (len(reader.covers) * (self._container.format.name not in (*_MP4, "matroska")), "cover picture"),
+            (len(reader.chapters()) * (self._container.format.name not in _CHAPTERS), "chapter"),
+        ]
+        for count, what in lost:
+            if count > 0:
+                self._report(f"{count} {what}{'s' * (count > 1)} of {reader.name} cannot be kept in a {self._path.suffix} file.")
+
+    def _tell_of_silence(self) -> None:
+        self._report(f"Some of the sound of {self._reader.name} cannot be decoded, and is silent.")
+
+    def _keeps_timecode(self) -> bool:
+        return self._container.format.name in ("mov", "mp4")
 
     def _open(self, height: int, width: int) -> None:
-        source, container, encoding = self._reader.stream, self._container, self._encoding
-        codec = encoding.codec or {"webm": "libvpx-vp9", "mp4": "libx264"}.get(container.format.name, "libx264")
+        """Write the header, now that the size of the pictures is known."""
+        reader, container = self._reader, self._container
         try:
-            # A name such as h264 is looked up too: it stands for the library that encodes it.
-            encoder = av.Codec(codec, "w")
-            if encoder.type != "video":
-                raise VideoError(f"{codec!r} does not encode video. Try libx264, libx265, libvpx-vp9, libsvtav1 or ffv1.")
-            video: Any = container.add_stream(codec, rate=self._reader.rate)
-        except UnknownCodecError as error:
-            raise VideoError(f"There is no video encoder {codec!r}. Try libx264, libx265, libvpx-vp9, libsvtav1 or ffv1.") from error
+            video: Any = container.add_stream(self._codec, rate=reader.rate)
         except ValueError as error:
-            raise VideoError(f"A {self._path.suffix} file cannot hold {codec} video. Choose another codec, or .mkv.") from error
-        context = video.codec_context
-        known = {option.name for option in context.supported_options.private} if hasattr(context, "supported_options") else None
-        context.options = self._options(codec, known)
+            raise VideoError(f"A {self._path.suffix} file cannot hold {self._codec} video. Choose another codec, or .mkv.") from error
+        self._set_up(video, height, width)
+        copies = {}
+        for index, stream in self._copies.items():
+            copies[index] = container.add_stream_from_template(stream, opaque=True)
+            _describe(copies[index], stream)
+        for index, (stream, codec) in self._anew.items():
+            self._transcoders[index] = Transcoder(container, stream, codec, self._tell_of_silence)
+            _describe(self._transcoders[index].target, stream)
+        covers = self._add_attachments()
+        container.set_chapters(reader.chapters() if container.format.name in _CHAPTERS else [])
+        try:
+            container.start_encoding()
+        except BROKEN as error:
+            raise VideoError(
+                f"{self._codec} cannot encode {width} x {height} {video.pix_fmt} into {self._path.name} ({reason(error)}). "
+                "Choose another codec, preset or pixel format, or an output that ends in .mkv."
+            ) from error
+        self._video, self._copies = video, copies
+        self._mux(covers)
+        for packet in self._waiting:
+            self.copy(packet)
+        self._waiting.clear()
+
+    def _set_up(self, video: Any, height: int, width: int) -> None:
+        """Size, rate, form and colours of the video to encode."""
+        reader, context = self._reader, video.codec_context
+        source = reader.stream
+        context.options = self._options({option.name for option in context.supported_options.private})
         video.width, video.height = width, height
-        video.pix_fmt = self._pixel_format([f.name for f in encoder.video_formats or []], height, width)
-        context.time_base = self._reader.time_base
-        context.gop_size = max(1, round(KEYFRAME_SECONDS * self._reader.rate))
+        video.pix_fmt = self._form = self._encoding.pixel_format or pixel_format(
+            source.codec_context.format, self._encoder, (height, width), self.keeps_alpha, eight_bits=not reader.srgb
+        )
+        context.time_base = reader.time_base
+        context.gop_size = max(1, round(KEYFRAME_SECONDS * reader.rate))
         # Without B-frames packets come in the order of their pictures: what has been written so far can be played to its end, and
         # continued. No picture is written before it is shown either, which containers would have to shift all others for.
         context.max_b_frames = 0
@@ -137,93 +258,79 @@ class VideoWriter:
             context.sample_aspect_ratio = 1 / ratio if turned else ratio
         for name in ("color_range", "colorspace", "color_primaries", "color_trc"):
             setattr(context, name, getattr(source.codec_context, name))
+        if not reader.srgb:
+            context.color_primaries = context.color_trc = context.colorspace = BT709
+            context.color_range = LIMITED
+        self._matrix = matrix_of(context.colorspace, width, height)
+        if context.colorspace != UNSPECIFIED and not video.format.is_rgb:
+            context.colorspace = self._matrix  # the source's may be none for YUV, or one that is not written
         self._range = context.color_range or LIMITED
         if source.codec_context.format.name.startswith("yuvj"):
             self._range = context.color_range = FULL
-        self._matrix = context.colorspace
-        if self._matrix in (UNSPECIFIED, RGB):
-            self._matrix = BT709 if min(height, width) >= 720 else BT601
-            if source.codec_context.format.is_rgb and not video.format.is_rgb:
-                context.colorspace = self._matrix  # the source's pixels were no YUV, those written are
-        video.metadata.update({k: v for k, v in source.metadata.items() if k in ("language", "title")})
-        copies = {}
-        for index, stream in self._copies.items():
-            copies[index] = container.add_stream_from_template(stream, opaque=True)
-            copies[index].metadata.update(stream.metadata)
-        try:
-            container.start_encoding()
-        except (FFmpegError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise VideoError(
-                f"{codec} cannot encode {width} x {height} {video.pix_fmt} into {self._path.name} ({reason}). "
-                "Choose another codec, preset or pixel format, or an output that ends in .mkv."
-            ) from error
-        self._video, self._copies = video, copies
-        for packet in self._waiting:
-            self.copy(packet)
-        self._waiting.clear()
+        elif source.codec_context.format.is_rgb and not video.format.is_rgb:
+            self._range = context.color_range = LIMITED
+        video.disposition = source.disposition
+        video.metadata.update({k: v for k, v in source.metadata.items() if k.lower() in ("language", "title", "timecode", "creation_time")})
 
-    def _options(self, codec: str, known: set[str] | None) -> dict[str, str]:
-        encoding = self._encoding
+    def _options(self, known: set[str]) -> dict[str, str]:
+        encoding, codec = self._encoding, self._codec
         options = {}
         for name, value in (("crf", encoding.crf), ("preset", encoding.preset or None)):
             if value is None:
                 continue
-            if known is not None and name not in known:
+            if name not in known:
                 raise VideoError(f"The encoder {codec} has no {name}. Leave it out, or choose libx264.")
             options[name] = str(value)
-        if encoding.crf is None and (known is None or "crf" in known):
+        if encoding.crf is None and "crf" in known:
             options["crf"] = {"libx264": "18", "libx265": "20"}.get(codec, "24")
         if codec == "libx264":
             options.setdefault("preset", "veryfast")  # painted frames get no larger by it, and encoding took a fifth of the time
         return options
 
-    def _pixel_format(self, supported: list[str], height: int, width: int) -> str:
-        asked = self._encoding.pixel_format
-        if asked:
-            if asked not in supported:
-                raise VideoError(f"The encoder does not know the pixel format {asked!r}. It has {', '.join(supported)}.")
-            return asked
-        wanted = self._reader.stream.codec_context.format.name.replace("yuvj", "yuv")
-        # Without transparency; and half-resolution chroma needs even sides.
-        wanted = wanted.replace("yuva", "yuv")
-        odd = (height % 2 and "420" in wanted) or (width % 2 and ("420" in wanted or "422" in wanted))
-        candidates = [wanted.replace("420", "444").replace("422", "444")] if odd else [wanted]
-        candidates += ["yuv444p"] if odd else ["yuv420p"]
-        return next((name for name in candidates if name in supported), supported[0] if supported else "yuv420p")
-
-    def _picture(self, image: Tensor, pts: int) -> Any:
-        deep = max(component.bits for component in self._video.format.components) > 8
-        values = image[0].movedim(0, -1).float().clamp(0, 1)
-        if deep:
-            array = (values * 65535).round_().cpu().numpy().astype(np.uint16)
-        else:
-            array = (values * 255).round_().byte().cpu().numpy()
-        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(array), "rgb48le" if deep else "rgb24")
-        if self._video.format.is_rgb:
-            picture = picture.reformat(format=self._video.pix_fmt)
-        else:
-            picture = picture.reformat(
-                format=self._video.pix_fmt,
-                src_colorspace=RGB,
-                src_color_range=FULL,
-                dst_colorspace=self._matrix,
-                dst_color_range=self._range,
-            )
-        picture.pts, picture.time_base = pts, self._reader.time_base
-        return picture
+    def _add_attachments(self) -> list[Any]:
+        """Fonts and the like, and cover pictures; the packets of those that are streams."""
+        container, packets = self._container, []
+        if container.format.name == "matroska":
+            for stream in self._reader.container.streams:
+                if stream.type == "attachment":
+                    container.add_attachment(stream.name or "attachment", stream.mimetype or "application/octet-stream", stream.data)
+            for cover in self._reader.covers:
+                name = cover.stream.codec_context.name
+                kind = "jpeg" if name == "mjpeg" else name
+                container.add_attachment(f"cover.{kind.replace('jpeg', 'jpg')}", f"image/{kind}", bytes(cover))
+        elif container.format.name in _MP4:
+            for cover in self._reader.covers:
+                stream = container.add_stream_from_template(cover.stream, opaque=True)
+                stream.disposition = cover.stream.disposition
+                cover.stream = stream
+                packets.append(cover)
+        return packets
 
     def _encode(self, picture: Any) -> list[Any]:
         try:
             return self._video.encode(picture)
-        except FFmpegError as error:
-            raise VideoError(
-                f"{self._video.codec_context.name} cannot encode this video ({error.strerror}). Choose another codec."
-            ) from error
+        except BROKEN as error:
+            raise VideoError(f"{self._codec} cannot encode this video ({reason(error)}). Choose another codec.") from error
 
-    def _mux(self, packets: list[Any]) -> None:
+    def _mux_video(self, packets: list[Any]) -> None:
         for packet in packets:
             duration = self._durations.pop(packet.pts, 0)
             if duration:
                 packet.duration = duration
-            self._container.mux(packet)
+        self._mux(packets)
+
+    def _mux(self, packets: Iterable[Any]) -> None:
+        try:
+            for packet in packets:
+                self._container.mux(packet)
+        except BROKEN as error:
+            raise VideoError(f"{self._path} cannot be written on ({reason(error)}). Is there room on the disk?") from error
+
+
+def _describe(target: Any, source: Any) -> None:
+    target.metadata.update(source.metadata)
+    target.disposition = source.disposition
+
+
+def _is_timecode(stream: Any) -> bool:
+    return "timecode" in stream.metadata

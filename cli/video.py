@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import sys
 import threading
@@ -17,7 +18,7 @@ from tqdm import tqdm
 
 from ..adain.color import ColorMode
 from ..adain.errors import ImageError, KeyframeError, StyleError, VideoError
-from ..adain.images import read_mask
+from ..adain.images import read_mask, resize
 from ..adain.keyframes import Keyframes, StyleTrack
 from ..adain.style import Region, Style
 from ..adain.temporal import Shots, Stability, Task, measure_shots, paint_frames
@@ -32,9 +33,12 @@ if TYPE_CHECKING:
 def _video(options: argparse.Namespace) -> int:
     from ..adain.video import Encoding, convert, frames, partial_of
 
-    output = Path(options.output)
+    source = Path(options.input).expanduser()
+
+    output = Path(options.output).expanduser()
     if not output.suffix:
         raise VideoError(f"{output} has no extension that would say what to write. Give a name that ends in .mp4, .mkv, .mov or .webm.")
+    _check_is_new(output, partial_of(output), options)
     stability = Stability(0, 0) if options.moments == "frame" else Stability(options.radius, options.hold, options.flow)
     keyframes = _keyframes(options.keyframes) if options.keyframes else None
     if keyframes and keyframes.weights and options.weights:
@@ -52,7 +56,7 @@ def _video(options: argparse.Namespace) -> int:
     def tasks(shown: Iterable[Frame]) -> Iterator[Task]:
         for frame in shown:
             style, strength = track.at(frame.index, frame.seconds) if track else (fixed, 1.0)
-            yield Task(frame.image, frame.index, [Region(style)], strength * options.strength, mask, frame.painted)
+            yield Task(frame.image, frame.index, [Region(style)], strength * options.strength, _visible(mask, frame), frame.painted)
 
     def complain(sentence: str) -> None:
         tqdm.write(f"adain: {sentence}", file=sys.stderr)
@@ -62,7 +66,7 @@ def _video(options: argparse.Namespace) -> int:
         with tqdm(desc="measuring", unit="frame", disable=None) as bar:
 
             def counted() -> Iterator[Task]:
-                for task in tasks(frames(options.input)):
+                for task in tasks(frames(source)):
                     bar.update()
                     yield task
 
@@ -87,7 +91,7 @@ def _video(options: argparse.Namespace) -> int:
 
         try:
             convert(
-                options.input,
+                source,
                 output,
                 paint,
                 encoding=encoding,
@@ -102,6 +106,26 @@ def _video(options: argparse.Namespace) -> int:
             return 1
     print(output.resolve())
     return 0
+
+
+def _check_is_new(output: Path, partial: Path, options: argparse.Namespace) -> None:
+    """Nothing that is there already is written over unless that is asked for."""
+    if options.overwrite and options.resume:
+        raise VideoError("--overwrite begins anew, --resume goes on. Leave one of them out.")
+    if options.overwrite:
+        return
+    if os.path.exists(partial) and not options.resume:
+        raise VideoError(f"An interrupted run has left {partial}. Go on with it by --resume, or begin anew by --overwrite.")
+    if os.path.exists(output):  # Path.exists raises on names that are too long
+        raise VideoError(f"{output} is there already. Replace it by --overwrite, or choose another name with -o.")
+
+
+def _visible(mask: Tensor | None, frame: Frame) -> Tensor | None:
+    """`mask` without what is transparent in the frame."""
+    visible = frame.visible
+    if mask is None or visible is None:
+        return visible if mask is None else mask
+    return resize(mask, visible.shape[-2:]) * visible
 
 
 def _keyframes(path: str) -> Keyframes:
@@ -189,5 +213,6 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     group.add_argument("--preset", default="", help="the encoder's speed, such as fast or slow (default for libx264: veryfast)")
     group.add_argument("--pixel-format", default="", help="such as yuv420p or yuv444p10le (default: the video's)")
     command.add_argument("--resume", action="store_true", help="go on with what an interrupted run has left")
+    command.add_argument("--overwrite", action="store_true", help="replace OUT, or what an interrupted run has left of it")
     command.add_argument("--batch", type=size, default=0, help="frames painted together (default: 1 on a CPU, else 8)")
     add_model_options(command)

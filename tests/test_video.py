@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -238,7 +239,8 @@ def test_memory_holds_the_frames_at_hand_only(clip):
         ("out.xyz", Encoding(), "cannot be written"),
         ("out.mp4", Encoding("nonsense"), "no video encoder 'nonsense'"),
         ("out.mp4", Encoding("aac"), "does not encode video"),
-        ("out.webm", Encoding(), "cannot hold aac audio"),
+        ("out.png", Encoding(), "holds no video"),
+        ("x" * 260 + ".mp4", Encoding(), "File name too long"),
         ("out.mp4", Encoding("mpeg4", crf=20), "has no crf"),
         ("out.mp4", Encoding(pixel_format="rgb9"), "does not know the pixel format 'rgb9'"),
         ("clip.mp4", Encoding(), "is the video to read"),
@@ -248,11 +250,17 @@ def test_what_cannot_be_done_gets_its_sentence(tmp_path, name, encoding, sentenc
     clip = make(tmp_path / "clip.mp4", 2)
     with pytest.raises(VideoError, match=sentence):
         convert(clip, tmp_path / name, unchanged, encoding=encoding)
+    assert os.listdir(tmp_path) == ["clip.mp4"]
 
 
 def test_what_cannot_be_read_gets_its_sentence(tmp_path):
     with pytest.raises(VideoError, match="no video file"):
         VideoReader(tmp_path / "missing.mp4")
+    with pytest.raises(VideoError, match="is a folder"):
+        VideoReader(tmp_path)
+    (tmp_path / "empty.mp4").touch()
+    with pytest.raises(VideoError, match="is empty"):
+        VideoReader(tmp_path / "empty.mp4")
     (tmp_path / "text.mp4").write_text("no video")
     with pytest.raises(VideoError, match="not a video that FFmpeg can read"):
         VideoReader(tmp_path / "text.mp4")
@@ -284,8 +292,46 @@ def test_the_command(clip, tmp_path, capsys):
         assert json.loads(file.metadata["adain_settings"])["style"] == ["great-wave", "the-scream"]
 
     keyframes.write_text("0 strength=1\nsoon strength=0\n")
-    assert cli.main([*arguments, "--keyframes", str(keyframes)]) == 1
+    assert cli.main([*arguments, "--keyframes", str(keyframes), "--overwrite"]) == 1
     assert "keys.txt: Line 2: 'soon' is not a time" in capsys.readouterr().err
+
+
+def test_nothing_that_is_there_is_written_over_unless_asked(clip, tmp_path, capsys, monkeypatch):
+    out = tmp_path / "out.mp4"
+    arguments = ["video", str(clip), "-o", str(out), "--style", "great-wave", "--moments", "frame", "--preset", "ultrafast"]
+    out.write_bytes(b"a film")
+    assert cli.main(arguments) == cli.main([*arguments, "--resume"]) == 1
+    assert "--overwrite" in capsys.readouterr().err and out.read_bytes() == b"a film"
+    out.unlink()
+    partial_of(out).write_bytes(b"half a film")
+    assert cli.main(arguments) == 1
+    said = capsys.readouterr().err
+    assert "--resume" in said and "--overwrite" in said and partial_of(out).read_bytes() == b"half a film"
+    assert cli.main([*arguments, "--overwrite"]) == 0
+    assert os.listdir(tmp_path) == ["out.mp4"] and len(pictures(out)) == 24
+    assert cli.main([*arguments, "--overwrite", "--resume"]) == 1
+    for name, sentence in (("nope.mp4", "no video file at nope.mp4"), ("", "is a folder")):
+        arguments[1] = name
+        assert cli.main([*arguments, "--overwrite"]) == 1
+        assert sentence in capsys.readouterr().err
+    assert len(pictures(out)) == 24
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("USERPROFILE", str(home))
+    assert cli.main(["video", str(clip), "--output=~/out.mp4", *arguments[4:]]) == 0
+    assert os.listdir(home) == ["out.mp4"]
+
+
+@pytest.mark.parametrize("name", ["ep1:pilot.mp4", "-.mp4", "concat:a.mp4", "a\nb – c %d.mp4", "x" * 245 + ".mp4"])
+@pytest.mark.skipif(sys.platform == "win32", reason="names that Windows has not")
+def test_any_name_is_a_name(clip, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(clip, name)
+    os.mkdir("out")
+    assert convert(name, f"out/{name}", unchanged, encoding=FAST) == 24
+    assert convert(name, "to:out.mp4", unchanged, encoding=FAST) == 24
+    assert sorted(os.listdir(".")) == sorted([name, "out", "to:out.mp4"]) and os.listdir("out") == [name]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")

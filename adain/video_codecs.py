@@ -1,0 +1,96 @@
+"""Which codecs and pixel formats a container gets: what it can hold, and what suits it best."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from .errors import VideoError
+from .ffmpeg import BROKEN, UnknownCodecError, av
+from .video_pixels import has_alpha
+
+_VIDEO = {"webm": "libvpx-vp9", "ogg": "libvpx", "ogv": "libvpx", "gif": "gif", "webp": "libwebp_anim", "apng": "apng"}
+"""The encoder by container; H.264 for those that are not here."""
+
+_TRANSPARENT = {"matroska": "libvpx-vp9", "mov": "prores_ks", "avi": "png", "nut": "ffv1"}
+"""The encoder that keeps an alpha channel, where the usual one does not."""
+
+_AUDIO = {"webm": "libopus", "ogg": "libopus", "ogv": "libopus", "mpeg": "mp2"}
+_AUDIO |= dict.fromkeys(("matroska", "mpegts", "flv", "3gp"), "aac")
+"""The encoder for sound that cannot be copied, where the container's own choice is not the best."""
+
+_MPEGTS = {"mp2", "mp3", "aac", "aac_latm", "ac3", "eac3", "dts", "truehd", "opus", "dvb_subtitle", "hdmv_pgs_subtitle", "dvb_teletext"}
+"""What MPEG-TS holds; its muxer takes all else too, as data that nobody can play."""
+
+PALETTE = "pal8"
+"""The pixel format of pictures with 256 colours."""
+
+
+def video_codec(container: Any, transparent: bool) -> str:
+    """The encoder for video in an output container."""
+    name = container.format.name
+    chosen = _TRANSPARENT.get(name) if transparent else None
+    return chosen or _VIDEO.get(name, "libx264")
+
+
+def video_encoder(codec: str) -> Any:
+    """The encoder of that name, or of the codec of that name. Raises VideoError."""
+    try:
+        encoder = av.Codec(codec, "w")
+    except UnknownCodecError as error:
+        raise VideoError(f"There is no video encoder {codec!r}. Try libx264, libx265, libvpx-vp9, libsvtav1 or ffv1.") from error
+    if encoder.type != "video":
+        raise VideoError(f"{codec!r} does not encode video. Try libx264, libx265, libvpx-vp9, libsvtav1 or ffv1.")
+    return encoder
+
+
+def audio_codec(container: Any) -> str:
+    """The encoder for sound that an output container cannot take as it is; "" if it takes none."""
+    return _AUDIO.get(container.format.name, str(container.default_audio_codec).replace("none", ""))
+
+
+def holds_copy(container: Any, stream: Any) -> bool:
+    """Whether an output container takes the packets of an audio or subtitle stream: its muxer is asked, in memory."""
+    if container.format.name == "mpegts":
+        return stream.codec_context.codec.canonical_name in _MPEGTS
+    try:
+        with av.open(io.BytesIO(), "w", format=container.format.name) as trial:
+            trial.add_stream_from_template(stream, opaque=True)
+            trial.start_encoding()
+    except BROKEN:
+        return False
+    return True
+
+
+def keeps_alpha(container: Any, encoder: Any, pixel_format: str) -> bool:
+    """Whether what `encoder` makes of a transparent video is transparent in `container`."""
+    if encoder.name == "gif":
+        return True
+    offered = [form for form in encoder.video_formats or [] if has_alpha(form) and not form.has_palette]
+    if pixel_format:
+        offered = [form for form in offered if form.name == pixel_format]
+    # VP8 and VP9 carry alpha beside the picture, which Matroska alone has room for.
+    return bool(offered) and (encoder.canonical_name not in ("vp8", "vp9") or container.format.name in ("webm", "matroska"))
+
+
+def pixel_format(source: Any, encoder: Any, size: tuple[int, int], transparent: bool, eight_bits: bool) -> str:
+    """The encoder's pixel format (height, width known) that is nearest to `source`'s, with or without alpha."""
+    supported = [form.name for form in encoder.video_formats or []]
+    if encoder.name == "gif":
+        return PALETTE
+    height, width = size
+    wanted = source.name.replace("yuvj", "yuv")
+    if eight_bits:
+        wanted = wanted.removesuffix("le").removesuffix("be").rstrip("0123456789") if wanted.startswith("yuv") else "yuv420p"
+    if not transparent:
+        wanted = wanted.replace("yuva", "yuv")
+    # Half-resolution chroma needs even sides.
+    odd = (height % 2 and "420" in wanted) or (width % 2 and ("420" in wanted or "422" in wanted))
+    if odd:
+        wanted = wanted.replace("420", "444").replace("422", "444")
+    if transparent:
+        candidates = [wanted, "yuva444p" if odd else "yuva420p", "yuva444p10le", "rgba", "bgra", "argb"]
+        supported = [form.name for form in encoder.video_formats or [] if has_alpha(form)] or supported
+    else:
+        candidates = [wanted, "yuv444p" if odd else "yuv420p"]
+    return next((name for name in candidates if name in supported), supported[0] if supported else "yuv420p")

@@ -18,6 +18,7 @@ from torch import Tensor
 from .deinterlace import Deinterlacer
 from .errors import VideoError
 from .ffmpeg import BROKEN, Source, av, opened, reason
+from .images import resize
 from .light import HDR, WIDE, is_srgb
 from .video_pixels import to_tensor
 from .video_survey import decoder, moving_pictures, survey
@@ -44,10 +45,12 @@ class Frame:
     alpha: Tensor | None = None
     """[1, 1, H, W] in the form of `image`, whose colours where it is 0 mean nothing; None if the video is opaque."""
 
-    @property
-    def visible(self) -> Tensor | None:
-        """Where there is anything to paint, [1, 1, H, W]: 0 where the frame is wholly transparent. None if everywhere."""
-        return None if self.alpha is None else (self.alpha > 0).float()
+    def visible(self, mask: Tensor | None) -> Tensor | None:
+        """`mask` [1, 1, h, w] without what is wholly transparent, which is neither painted nor counted."""
+        if self.alpha is None:
+            return mask
+        seen = (self.alpha > 0).float()
+        return seen if mask is None else resize(mask, seen.shape[-2:]) * seen
 
 
 def frames(source: Source, report: Report = lambda sentence: None) -> Iterator[Frame]:

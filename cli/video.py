@@ -6,7 +6,6 @@ import argparse
 import json
 import os
 import signal
-import sys
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -18,11 +17,25 @@ from tqdm import tqdm
 
 from ..adain.color import ColorMode
 from ..adain.errors import ImageError, KeyframeError, StyleError, VideoError
-from ..adain.images import read_mask, resize
+from ..adain.images import read_mask
 from ..adain.keyframes import Keyframes, StyleTrack
 from ..adain.style import Region, Style
 from ..adain.temporal import Shots, Stability, Task, measure_shots, paint_frames
-from .options import add_model_options, add_style_size, expand_styles, load_model, make_folder, numbers, path, read_style, share, size
+from .messages import say, tell
+from .options import (
+    add_model_options,
+    add_overwrite,
+    add_style_size,
+    expand_styles,
+    load_model,
+    make_folder,
+    numbers,
+    path,
+    read_style,
+    share,
+    size,
+)
+from .targets import check_new
 
 if TYPE_CHECKING:
     from ..adain.video import Frame
@@ -33,9 +46,7 @@ if TYPE_CHECKING:
 def _video(options: argparse.Namespace) -> int:
     from ..adain.video import Encoding, convert, frames, partial_of
 
-    source = Path(options.input).expanduser()
-
-    output = Path(options.output).expanduser()
+    output = Path(options.output)
     if not output.suffix:
         raise VideoError(f"{output} has no extension that would say what to write. Give a name that ends in .mp4, .mkv, .mov or .webm.")
     _check_is_new(output, partial_of(output), options)
@@ -56,29 +67,31 @@ def _video(options: argparse.Namespace) -> int:
     def tasks(shown: Iterable[Frame]) -> Iterator[Task]:
         for frame in shown:
             style, strength = track.at(frame.index, frame.seconds) if track else (fixed, 1.0)
-            yield Task(frame.image, frame.index, [Region(style)], strength * options.strength, _visible(mask, frame), frame.painted)
+            yield Task(frame.image, frame.index, [Region(style)], strength * options.strength, frame.visible(mask), frame.painted)
 
-    def complain(sentence: str) -> None:
-        tqdm.write(f"adain: {sentence}", file=sys.stderr)
-
-    shots: Shots | None = None
-    if options.moments == "shot":
-        with tqdm(desc="measuring", unit="frame", disable=None) as bar:
-
-            def counted() -> Iterator[Task]:
-                for task in tasks(frames(source)):
-                    bar.update()
-                    yield task
-
-            shots = measure_shots(model, counted, chunk=chunk)
+    by_shot = options.moments == "shot"
+    if by_shot:
         stability = Stability(0, options.hold, options.flow)
-
-    def paint(shown: Iterator[Frame]) -> Iterator[Tensor]:
-        return paint_frames(model, tasks(shown), stability, color=options.color, chunk=chunk, shots=shots)
 
     encoding = Encoding(options.codec, options.crf, options.preset, options.pixel_format)
     with tqdm(unit="frame", disable=None) as bar, _asked_to_stop() as stopped:
         finished = 0
+
+        def measured() -> Shots:
+            with tqdm(desc="measuring", unit="frame", disable=None) as measuring:
+
+                def counted() -> Iterator[Task]:
+                    for task in tasks(frames(options.input)):
+                        measuring.update()
+                        if stopped.is_set():
+                            raise KeyboardInterrupt
+                        yield task
+
+                return measure_shots(model, counted, chunk=chunk)
+
+        def paint(shown: Iterator[Frame]) -> Iterator[Tensor]:
+            shots = measured() if by_shot else None  # here, so that what cannot be done is found out before
+            yield from paint_frames(model, tasks(shown), stability, color=options.color, chunk=chunk, shots=shots)
 
         def progress(done: int, total: int) -> None:
             nonlocal finished
@@ -91,20 +104,21 @@ def _video(options: argparse.Namespace) -> int:
 
         try:
             convert(
-                source,
+                options.input,
                 output,
                 paint,
                 encoding=encoding,
                 settings=_settings(options, model.fingerprint),
                 resume=options.resume,
                 warmup=stability.warmup,
-                report=complain,
+                report=tell,
                 progress=progress,
             )
         except KeyboardInterrupt:
-            complain(f"stopped after {finished} frames; they can be played in {partial_of(output)}, and --resume goes on from there")
+            kept = f"; they can be played in {partial_of(output)}, and --resume goes on from there" if finished else ""
+            tell(f"stopped after {finished} frames{kept}")
             return 1
-    print(output.resolve())
+    say(output.resolve())
     return 0
 
 
@@ -112,20 +126,9 @@ def _check_is_new(output: Path, partial: Path, options: argparse.Namespace) -> N
     """Nothing that is there already is written over unless that is asked for."""
     if options.overwrite and options.resume:
         raise VideoError("--overwrite begins anew, --resume goes on. Leave one of them out.")
-    if options.overwrite:
-        return
-    if os.path.exists(partial) and not options.resume:
-        raise VideoError(f"An interrupted run has left {partial}. Go on with it by --resume, or begin anew by --overwrite.")
-    if os.path.exists(output):  # Path.exists raises on names that are too long
-        raise VideoError(f"{output} is there already. Replace it by --overwrite, or choose another name with -o.")
-
-
-def _visible(mask: Tensor | None, frame: Frame) -> Tensor | None:
-    """`mask` without what is transparent in the frame."""
-    visible = frame.visible
-    if mask is None or visible is None:
-        return visible if mask is None else mask
-    return resize(mask, visible.shape[-2:]) * visible
+    check_new(output, options.overwrite, [options.input])
+    if os.path.exists(partial) and not (options.resume or options.overwrite):
+        raise VideoError(f"An interrupted run has left {partial}. Give --resume to go on with it, or --overwrite to begin anew.")
 
 
 def _keyframes(path: str) -> Keyframes:
@@ -213,6 +216,6 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     group.add_argument("--preset", default="", help="the encoder's speed, such as fast or slow (default for libx264: veryfast)")
     group.add_argument("--pixel-format", default="", help="such as yuv420p or yuv444p10le (default: the video's)")
     command.add_argument("--resume", action="store_true", help="go on with what an interrupted run has left")
-    command.add_argument("--overwrite", action="store_true", help="replace OUT, or what an interrupted run has left of it")
+    add_overwrite(command)
     command.add_argument("--batch", type=size, default=0, help="frames painted together (default: 1 on a CPU, else 8)")
     add_model_options(command)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import uuid
 from collections.abc import Iterator
@@ -106,9 +107,8 @@ def _from_file(managed: ManagedModel, video: Any, make: MakeTask, stability: Sta
 
     folder = Path(folder_paths.get_temp_directory())
     folder.mkdir(parents=True, exist_ok=True)
-    # Save Video copies what has its container already; Matroska takes any sound.
-    extension = "mp4" if "mp4" in video.get_container_format() else "mkv"
-    target = folder / f"adain-{uuid.uuid4().hex[:12]}.{extension}"
+    # Save Video writes MP4 and copies what can be in one: sound that cannot is encoded anew here, and subtitles are left out.
+    target = folder / f"adain-{uuid.uuid4().hex[:12]}.mp4"
     width, height = video.get_dimensions()
     chunk = frames_at_once(width * height)
     model = managed.load(width * height * chunk)
@@ -132,11 +132,15 @@ def _from_file(managed: ManagedModel, video: Any, make: MakeTask, stability: Sta
 
     try:
         with explained_lack_of_memory(width, height):
-            convert(video.get_stream_source(), target, paint, start=start, duration=duration, progress=progress)
+            convert(video.get_stream_source(), target, paint, start=start, duration=duration, report=_report, progress=progress)
     except BaseException:
         partial_of(target).unlink(missing_ok=True)
         raise
     return InputImpl.VideoFromFile(os.fspath(target))
+
+
+def _report(sentence: str) -> None:
+    logging.warning("AdaIN Video: %s", sentence)
 
 
 def _part(video: Any) -> tuple[float, float]:

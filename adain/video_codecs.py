@@ -9,8 +9,8 @@ from .errors import VideoError
 from .ffmpeg import BROKEN, UnknownCodecError, av
 from .video_pixels import has_alpha
 
-_VIDEO = {"webm": "libvpx-vp9", "ogg": "libvpx", "ogv": "libvpx", "gif": "gif", "webp": "libwebp_anim", "apng": "apng"}
-"""The encoder by container; H.264 for those that are not here."""
+_VIDEO = {"webm": "libvpx-vp9", "ogg": "libvpx", "ogv": "libvpx", "gif": "gif", "webp": "libwebp_anim", "apng": "apng", "asf": "wmv2"}
+"""The encoder by container; H.264 for those that are not here. (ASF holds it too, but FFmpeg reads it with times that are not its own.)"""
 
 _TRANSPARENT = {"matroska": "libvpx-vp9", "mov": "prores_ks", "avi": "png", "nut": "ffv1"}
 """The encoder that keeps an alpha channel, where the usual one does not."""

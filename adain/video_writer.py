@@ -45,6 +45,12 @@ _NOT_COPIED = {"encoder", "major_brand", "minor_version", "compatible_brands", "
 NOT_RESUMABLE = {"gif", "apng", "webp", "webp_pipe"}
 """Containers whose frames build on each other, so that an interrupted run cannot be continued."""
 
+_BITS_PER_PIXEL = 1
+"""For encoders that know no constant quality, whose own choice is for small windows of the nineties."""
+
+_STEADY = {"avi", "ogg", "ogv"}
+"""Containers that count frames instead of giving each its time."""
+
 _MP4 = ("mp4", "mov", "ipod")
 
 _CHAPTERS = {"mp4", "mov", "ipod", "matroska", "webm", "asf", "nut", "ogg", "ogv"}
@@ -95,12 +101,12 @@ class VideoWriter:
         """Encode `image` [1, 3, H, W] in 0..1, shown when `frame` was."""
         if self._video is None:
             self._open(*image.shape[-2:])
-        if frame.duration:
+        if frame.duration and not self._steady:
             self._durations[frame.pts] = frame.duration
         alpha = frame.alpha if self.keeps_alpha else None
         form = "rgba" if self._form == PALETTE else self._form
         picture = to_picture(image, alpha, form, self._matrix, self._range)
-        picture.pts, picture.time_base = frame.pts, self._reader.time_base
+        picture.pts, picture.time_base = self._time(frame), self._unit
         if self._form == PALETTE:
             picture = self._palette(picture)
         self._mux_video(self._encode(picture))
@@ -123,9 +129,9 @@ class VideoWriter:
         """Write the video packet that an earlier run encoded for `frame`."""
         if self._video is None:
             self._open(*frame.image.shape[-2:])
-        packet.time_base = self._reader.time_base  # containers round times and may have shifted them
-        packet.pts = packet.dts = frame.pts
-        packet.duration = frame.duration
+        packet.time_base = self._unit  # containers round times and may have shifted them
+        packet.pts = packet.dts = self._time(frame)
+        packet.duration = 1 if self._steady else frame.duration
         packet.stream = self._video
         self._mux([packet])
 
@@ -153,6 +159,10 @@ class VideoWriter:
         container.metadata.update({k: v for k, v in reader.container.metadata.items() if k.lower() not in _NOT_COPIED})
         if settings:
             container.metadata[SETTINGS] = settings
+        self._steady = container.format.name in _STEADY
+        self._unit = 1 / reader.rate if self._steady else reader.time_base
+        self._latest: int | None = None
+        self._told_of_times = False
         self._codec = self._encoding.codec or video_codec(container, reader.transparent)
         self._encoder = video_encoder(self._codec)
         self._check_pixel_format()
@@ -166,6 +176,18 @@ class VideoWriter:
         for stream in reader.copied:
             self._take(stream)
         self._tell_what_is_left_out()
+
+    def _time(self, frame: Frame) -> int:
+        """When a frame is shown, in the units of what is written."""
+        if not self._steady:
+            return frame.pts
+        time = frame.pts * self._reader.time_base / self._unit
+        counted = round(time) if self._latest is None else max(round(time), self._latest + 1)
+        if abs(counted - time) > 1 and not self._told_of_times:
+            self._told_of_times = True
+            self._report(f"A {self._path.suffix} file has a steady frame rate, unlike {self._reader.name}: some frames are shown later.")
+        self._latest = counted
+        return counted
 
     def _check_pixel_format(self) -> None:
         asked = self._encoding.pixel_format
@@ -193,7 +215,7 @@ class VideoWriter:
         lost = [
             (len(list(moving_pictures(reader.container))) - 1, "more video stream"),
             (sum(s.type in ("audio", "subtitle") and not s.codec_context for s in streams), "stream of an unknown codec"),
-            (sum(s.type == "data" and not (_is_timecode(s) and self._keeps_timecode()) for s in streams), "stream of other data"),
+            (self._count_data(), "stream of other data"),
             (sum(s.type == "attachment" for s in streams) * (not matroska), "attachment"),
             (len(reader.covers) * (self._container.format.name not in (*_MP4, "matroska")), "cover picture"),
             (len(reader.chapters()) * (self._container.format.name not in _CHAPTERS), "chapter"),
@@ -202,11 +224,15 @@ class VideoWriter:
             if count > 0:
                 self._report(f"{count} {what}{'s' * (count > 1)} of {reader.name} cannot be kept in a {self._path.suffix} file.")
 
+    def _count_data(self) -> int:
+        """How many streams of data hold what is not kept in another way."""
+        container = self._reader.container
+        kept = ("timecode",) if self._container.format.name in ("mov", "mp4") else ()
+        count = sum(s.type == "data" and not any(key in s.metadata for key in kept) for s in container.streams)
+        return count - ("mp4" in container.format.name and bool(container.chapters()))  # MP4 has the titles of chapters in one
+
     def _tell_of_silence(self) -> None:
         self._report(f"Some of the sound of {self._reader.name} cannot be decoded, and is silent.")
-
-    def _keeps_timecode(self) -> bool:
-        return self._container.format.name in ("mov", "mp4")
 
     def _open(self, height: int, width: int) -> None:
         """Write the header, now that the size of the pictures is known."""
@@ -242,12 +268,15 @@ class VideoWriter:
         """Size, rate, form and colours of the video to encode."""
         reader, context = self._reader, video.codec_context
         source = reader.stream
-        context.options = self._options({option.name for option in context.supported_options.private})
+        known = {option.name for option in context.supported_options.private}
+        context.options = self._options(known)
+        if "crf" not in known or self._codec == "libvpx":  # VP8's crf is but a limit
+            context.bit_rate = min(round(_BITS_PER_PIXEL * width * height * reader.rate), 2**31 - 1)
         video.width, video.height = width, height
         video.pix_fmt = self._form = self._encoding.pixel_format or pixel_format(
             source.codec_context.format, self._encoder, (height, width), self.keeps_alpha, eight_bits=not reader.srgb
         )
-        context.time_base = reader.time_base
+        context.time_base = self._unit
         context.gop_size = max(1, round(KEYFRAME_SECONDS * reader.rate))
         # Without B-frames packets come in the order of their pictures: what has been written so far can be played to its end, and
         # continued. No picture is written before it is shown either, which containers would have to shift all others for.
@@ -294,16 +323,15 @@ class VideoWriter:
             for stream in self._reader.container.streams:
                 if stream.type == "attachment":
                     container.add_attachment(stream.name or "attachment", stream.mimetype or "application/octet-stream", stream.data)
-            for cover in self._reader.covers:
-                name = cover.stream.codec_context.name
+            for source, packet in self._reader.covers:
+                name = source.codec_context.name
                 kind = "jpeg" if name == "mjpeg" else name
-                container.add_attachment(f"cover.{kind.replace('jpeg', 'jpg')}", f"image/{kind}", bytes(cover))
+                container.add_attachment(f"cover.{kind.replace('jpeg', 'jpg')}", f"image/{kind}", bytes(packet))
         elif container.format.name in _MP4:
-            for cover in self._reader.covers:
-                stream = container.add_stream_from_template(cover.stream, opaque=True)
-                stream.disposition = cover.stream.disposition
-                cover.stream = stream
-                packets.append(cover)
+            for source, packet in self._reader.covers:
+                packet.stream = container.add_stream_from_template(source, opaque=True)
+                packet.stream.disposition = source.disposition
+                packets.append(packet)
         return packets
 
     def _encode(self, picture: Any) -> list[Any]:
@@ -330,7 +358,3 @@ class VideoWriter:
 def _describe(target: Any, source: Any) -> None:
     target.metadata.update(source.metadata)
     target.disposition = source.disposition
-
-
-def _is_timecode(stream: Any) -> bool:
-    return "timecode" in stream.metadata

@@ -36,7 +36,7 @@ def make(path, count=24, size=(64, 48), codec="libx264", pixels="yuv420p", pts=N
             setattr(video.codec_context, name, value)
         if rotation:
             video.set_display_rotation(rotation)
-        audio = file.add_stream(sound, rate=44100) if sound else None
+        audio = file.add_stream(sound, rate=44100, layout="stereo") if sound else None
         for i in range(count):
             picture = np.full((height, width, 3), (40, 60, 90), np.uint8)
             picture[8:24, i : i + 16] = (230, 180, 60)

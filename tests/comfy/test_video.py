@@ -41,6 +41,18 @@ def test_a_file_keeps_its_times_and_sound(comfy):
     assert sound(out) == sound(clip)
 
 
+def test_sound_that_mp4_cannot_hold_is_encoded_anew(comfy):
+    make(comfy.base / "input" / "clip.avi", sound="adpcm_ms")
+    before = saved(comfy)
+    outcome = comfy.run({"1": node("LoadVideo", file="clip.avi"), **painted(["1", 0])})
+    assert not outcome.error
+    (out,) = saved(comfy, before)
+    assert len(times(out)) == 24
+    with av.open(str(out)) as file:
+        assert file.streams.audio[0].codec_context.name == "aac"
+        assert abs(sum(frame.samples for frame in file.decode(audio=0)) / 44100 - 24 / 25) < 0.1
+
+
 def test_a_video_made_of_images(comfy):
     before = saved(comfy)
     images = {"1": load_image("photo.png"), "6": node("RepeatImageBatch", image=["1", 0], amount=3)}

@@ -83,8 +83,8 @@ class VideoReader:
         self.stream: Any = streams[0]
         self.decoder: Any = context
         self.rate, self.transparent = found.rate, found.transparent
-        self.covers = [(self.container.streams[index], packet) for index, packet in found.covers]
-        """The stream and the packet of each cover picture."""
+        self.covers = found.covers
+        """The codec and the bytes of each cover picture."""
         self.flat = False
         """Set it to have what is transparent on black instead."""
         self.transfer, self.primaries = self.stream.codec_context.color_trc, self.stream.codec_context.color_primaries

@@ -26,8 +26,8 @@ class Survey:
     """Frames a second, by their times."""
     transparent: bool
     """Whether some of it is transparent and some is not: an alpha that is the same everywhere hides nothing."""
-    covers: list[tuple[int, Any]]
-    """The index of the stream and the packet of each cover picture."""
+    covers: list[tuple[str, bytes]]
+    """The codec and the bytes of each cover picture."""
 
 
 def survey(source: Source) -> Survey | None:
@@ -43,7 +43,7 @@ def survey(source: Source) -> Survey | None:
     with opened(source) as container:
         covers = [s for s in container.streams.video if s.codec_context and s.disposition & Disposition.attached_pic]
         packets = _some(container.demux(covers), len(covers)) if covers else []
-        return Survey(rate, transparent, [(packet.stream.index, packet) for packet in packets])
+        return Survey(rate, transparent, [(packet.stream.codec_context.name, bytes(packet)) for packet in packets])
 
 
 def moving_pictures(container: Any) -> Iterator[Any]:

@@ -51,8 +51,6 @@ _BITS_PER_PIXEL = 1
 _STEADY = {"avi", "ogg", "ogv"}
 """Containers that count frames instead of giving each its time."""
 
-_MP4 = ("mp4", "mov", "ipod")
-
 _CHAPTERS = {"mp4", "mov", "ipod", "matroska", "webm", "asf", "nut", "ogg", "ogv"}
 """Containers that have chapters."""
 
@@ -217,7 +215,7 @@ class VideoWriter:
             (sum(s.type in ("audio", "subtitle") and not s.codec_context for s in streams), "stream of an unknown codec"),
             (self._count_data(), "stream of other data"),
             (sum(s.type == "attachment" for s in streams) * (not matroska), "attachment"),
-            (len(reader.covers) * (self._container.format.name not in (*_MP4, "matroska")), "cover picture"),
+            (len(reader.covers) * (not matroska), "cover picture"),
             (len(reader.chapters()) * (self._container.format.name not in _CHAPTERS), "chapter"),
         ]
         for count, what in lost:
@@ -249,7 +247,7 @@ class VideoWriter:
         for index, (stream, codec) in self._anew.items():
             self._transcoders[index] = Transcoder(container, stream, codec, self._tell_of_silence)
             _describe(self._transcoders[index].target, stream)
-        covers = self._add_attachments()
+        self._add_attachments()
         container.set_chapters(reader.chapters() if container.format.name in _CHAPTERS else [])
         try:
             container.start_encoding()
@@ -259,7 +257,6 @@ class VideoWriter:
                 "Choose another codec, preset or pixel format, or an output that ends in .mkv."
             ) from error
         self._video, self._copies = video, copies
-        self._mux(covers)
         for packet in self._waiting:
             self.copy(packet)
         self._waiting.clear()
@@ -316,23 +313,17 @@ class VideoWriter:
             options.setdefault("preset", "veryfast")  # painted frames get no larger by it, and encoding took a fifth of the time
         return options
 
-    def _add_attachments(self) -> list[Any]:
-        """Fonts and the like, and cover pictures; the packets of those that are streams."""
-        container, packets = self._container, []
-        if container.format.name == "matroska":
-            for stream in self._reader.container.streams:
-                if stream.type == "attachment":
-                    container.add_attachment(stream.name or "attachment", stream.mimetype or "application/octet-stream", stream.data)
-            for source, packet in self._reader.covers:
-                name = source.codec_context.name
-                kind = "jpeg" if name == "mjpeg" else name
-                container.add_attachment(f"cover.{kind.replace('jpeg', 'jpg')}", f"image/{kind}", bytes(packet))
-        elif container.format.name in _MP4:
-            for source, packet in self._reader.covers:
-                packet.stream = container.add_stream_from_template(source, opaque=True)
-                packet.stream.disposition = source.disposition
-                packets.append(packet)
-        return packets
+    def _add_attachments(self) -> None:
+        """Fonts and the like, and cover pictures. (MP4 has no covers where it has fragments, or metadata of any name.)"""
+        container = self._container
+        if container.format.name != "matroska":
+            return
+        for stream in self._reader.container.streams:
+            if stream.type == "attachment":
+                container.add_attachment(stream.name or "attachment", stream.mimetype or "application/octet-stream", stream.data)
+        for name, data in self._reader.covers:
+            kind = "jpeg" if name == "mjpeg" else name
+            container.add_attachment(f"cover.{kind.replace('jpeg', 'jpg')}", f"image/{kind}", data)
 
     def _encode(self, picture: Any) -> list[Any]:
         try:

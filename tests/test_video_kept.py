@@ -99,12 +99,11 @@ def test_matroska_keeps_all_of_it(film, tmp_path):
 def test_mp4_keeps_what_it_can_and_says_the_rest(film, tmp_path):
     out = tmp_path / "out.mp4"
     said = converted(film, out)
-    assert len(said) == 2 and "srt subtitles" in said[0] and "1 attachment of" in said[1]
+    assert len(said) == 3 and "srt subtitles" in said[0] and "1 attachment of" in said[1] and "1 cover picture" in said[2]
     assert [(kind, *rest) for kind, *rest in streams(out) if kind != "data"] == [
         ("video", "h264", DEFAULT, "und"),
         ("audio", "aac", 0, "eng"),
         ("audio", "aac", DEFAULT, "jpn"),
-        ("video", "png", COVER, None),
     ]
     with av.open(str(out)) as file:
         assert [c["metadata"]["title"] for c in file.chapters()] == ["One", "Two"]

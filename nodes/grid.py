@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..adain import Region, Style, StyleError
 from ..adain.color import ColorMode
+from ..adain.lettering import font_for
 from ..adain.sheet import contact_sheet
 from .devices import ManagedModel
 from .frames import Reporter, paint
@@ -18,7 +19,6 @@ from .sockets import CATEGORY, ImageOut, ModelSocket, StyleLink, StyleSocket, fr
 from .transfer import color_input, strength_input
 
 _MAX_STYLES = 16
-_LABEL_LENGTH = 28
 
 
 class StyleGrid(io.ComfyNode):
@@ -97,5 +97,5 @@ def _columns(link: StyleLink) -> list[tuple[Region, ...]]:
 
 
 def _label(regions: tuple[Region, ...], number: int) -> str:
-    name = " + ".join(region.style.name for region in regions if region.style.name) or f"style {number}"
-    return name if len(name) <= _LABEL_LENGTH else f"{name[: _LABEL_LENGTH - 3]}..."
+    name = " ".join(" + ".join(region.style.name for region in regions if region.style.name).split())
+    return name if name and font_for(name, 16) else f"style {number}"

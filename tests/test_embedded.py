@@ -9,6 +9,7 @@ import torch
 from adain_style_transfer import adain, weights
 from adain_style_transfer.adain.color import luma
 from adain_style_transfer.adain.model import color_statistics
+from adain_style_transfer.adain.lettering import _SYSTEM_FONTS, font_for
 from adain_style_transfer.adain.sheet import contact_sheet
 from adain_style_transfer.weights.presets import preset_names, preset_path
 from safetensors import safe_open
@@ -76,3 +77,26 @@ def test_contact_sheet_places_pictures_and_labels() -> None:
     reds = (sheet[0, 0] > 0.9) & (sheet[0, 1] < 0.1)
     assert reds.sum() == 3 * 64 * 32
     assert (sheet.amax(1) < 0.5).any()  # the labels' ink
+
+
+def ink(label: str, cell: int = 256) -> torch.Tensor:
+    """What is written above an empty column."""
+    return contact_sheet([[None]], column_labels=[label], cell=cell)[:, :, : cell // 8]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("星夜", "明月"), ("ゴッホ", "モネー"), ("Звезда", "Ночная"), ("של", "אב"), ("Café", "Cafè"), ("\U0001f3a8", "\U0001f319")],
+)
+@pytest.mark.parametrize("fonts", [_SYSTEM_FONTS, ()])
+def test_labels_are_readable_or_left_out(monkeypatch: pytest.MonkeyPatch, one: str, other: str, fonts: tuple[str, ...]) -> None:
+    monkeypatch.setattr("adain_style_transfer.adain.lettering._SYSTEM_FONTS", fonts)
+    if font_for(one + other, 18) is None:
+        assert ink("\U0010fffe").amin() == ink(one if font_for(one, 18) is None else "\U0010fffe").amin() == 1
+    else:
+        assert (ink(one) < 0.5).any() and (ink(one) != ink(other)).any()  # boxes would be equal
+
+
+def test_a_label_keeps_to_its_column() -> None:
+    written = contact_sheet([[None, None]], column_labels=["", "a name much longer than its column is wide"], cell=128)[:, :, :16] < 0.5
+    assert written.any() and not written[..., :134].any()

@@ -7,6 +7,7 @@ region covers, and where that is too little to have statistics, some of the whol
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -24,6 +25,9 @@ moments of fewer cells of the coarsest features are chance: thin strokes came ou
 
 LEAST_SHARE = 0.25
 
+_BAND = 2**22
+"""Pixels that are added up at once."""
+
 
 @dataclass(frozen=True)
 class Coverage:
@@ -35,24 +39,31 @@ class Coverage:
     """[B or 1, K, H, W], summing to 1 at every pixel: how the regions share what is painted. None if one has it all."""
     lack: Tensor
     """[B or 1, K]: how much every pixel of the picture adds to what is measured of a region; 0 for one that is large enough."""
+    alpha: Tensor | None = None
+    """[B or 1, 1, H, W] like `cover`: how much of a pixel anybody sees, and so counts."""
 
     @staticmethod
-    def of(cover: Tensor, shares: Tensor | None = None) -> Coverage:
+    def of(cover: Tensor, shares: Tensor | None = None, alpha: Tensor | None = None) -> Coverage:
         """That of whole pictures, where `shares` of `cover` belong to the regions."""
-        pixels = cover.shape[-2] * cover.shape[-1]
-        if shares is None:
-            covered = cover.sum((2, 3), dtype=torch.float64) / (255 if cover.dtype == torch.uint8 else 1)
-        else:
-            covered = (shares * cover).sum((2, 3), dtype=torch.float64)
-        lack = (min(LEAST_PIXELS, LEAST_SHARE * pixels) - covered).clamp_min(0) / pixels
-        return Coverage(cover, shares, lack.float() if cover.dtype == torch.uint8 else lack.to(cover))
+        pixels = _sum(torch.ones_like(cover[:1, :, :1, :1]).expand(1, 1, *cover.shape[2:]) if alpha is None else alpha).clamp_min(1)
+        lack = ((LEAST_SHARE * pixels).clamp_max(LEAST_PIXELS) - _sum(cover, shares, alpha)).clamp_min(0) / pixels
+        return Coverage(cover, shares, lack.float() if cover.dtype == torch.uint8 else lack.to(cover), alpha)
+
+    @staticmethod
+    def everywhere(alpha: Tensor) -> Coverage:
+        """That of one region in whole pictures with `alpha` [B or 1, 1, H, W]."""
+        opaque = 1 if alpha.is_floating_point() else 255
+        return Coverage.of(torch.full_like(alpha[:1, :, :1, :1], opaque).expand(1, 1, *alpha.shape[2:]), alpha=alpha)
 
     @staticmethod
     def joined(parts: Sequence[Coverage]) -> Coverage:
         """That of the pictures of all `parts`, in one batch."""
-        shares = [part.shares for part in parts if part.shares is not None]
+        shares, alphas = ([t for t in ts if t is not None] for ts in zip(*((part.shares, part.alpha) for part in parts), strict=True))
         return Coverage(
-            torch.cat([part.cover for part in parts]), torch.cat(shares) if shares else None, torch.cat([part.lack for part in parts])
+            torch.cat([part.cover for part in parts]),
+            torch.cat(shares) if shares else None,
+            torch.cat([part.lack for part in parts]),
+            torch.cat(alphas) if alphas else None,
         )
 
     @property
@@ -63,11 +74,18 @@ class Coverage:
     @property
     def measured(self) -> list[Tensor]:
         """For each region [B or 1, 1, H, W]: how much each pixel counts in its moments."""
-        return [*(self.weights + self.lack[:, :, None, None]).split(1, 1)]
+        weights = self.weights + self.lack[:, :, None, None]
+        return [*(weights if self.alpha is None else weights * self.alpha).split(1, 1)]
+
+    @property
+    def counted(self) -> Tensor:
+        """[B or 1, 1, H, W]: how much each pixel counts in the colours of what is laid over the picture."""
+        return self.cover if self.alpha is None else self.cover * self.alpha
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Coverage:
         """With `function` applied to what has pixels, such as to look at a part of them."""
-        return replace(self, cover=function(self.cover), shares=None if self.shares is None else function(self.shares))
+        shares, alpha = (None if planes is None else function(planes) for planes in (self.shares, self.alpha))
+        return replace(self, cover=function(self.cover), shares=shares, alpha=alpha)
 
     def rows(self, rows: slice) -> Coverage:
         """That of some pictures of a batch."""
@@ -78,8 +96,12 @@ class Coverage:
         return replace(self.map(lambda t: t.to(device, dtype)), lack=self.lack.to(device, dtype))
 
 
-def coverage_of(regions: Sequence[Region], mask: Tensor | None, content: Tensor, *, blank: bool = False) -> Coverage | None:
+def coverage_of(
+    regions: Sequence[Region], mask: Tensor | None, content: Tensor, *, alpha: Tensor | None = None, blank: bool = False
+) -> Coverage | None:
     """Where `regions` apply in `content` [B, 3, H, W], within `mask`; None for one region everywhere.
+
+    `alpha` [B or 1, 1, H, W] says how much of a pixel anybody sees; it is no mask.
 
     Where masks overlap they share the pixel; the base style takes what they leave. Where nothing reaches, what is painted (and not
     shown) is that of the nearest region. Raises ImageError for a mask that is zero everywhere, unless it may be `blank`, and StyleError
@@ -89,7 +111,7 @@ def coverage_of(regions: Sequence[Region], mask: Tensor | None, content: Tensor,
     if sum(region.mask is None for region in regions) > 1:
         raise StyleError("Two regions have no mask. Only one base style can fill what the others leave: mask the rest.")
     if mask is None and all(region.mask is None for region in regions):
-        return None
+        return None if alpha is None else Coverage.everywhere(alpha)
     masks = [None if r.mask is None else _usable_mask(r.mask, f"mask of region {i + 1}", batch, size, blank) for i, r in enumerate(regions)]
     given = [m for m in masks if m is not None]
     limit = None if mask is None else _usable_mask(mask, "mask", batch, size, blank)
@@ -99,7 +121,19 @@ def coverage_of(regions: Sequence[Region], mask: Tensor | None, content: Tensor,
     cover = torch.ones_like(total) if based else total.clamp_max(1)
     parts = [(1 - total).clamp_min(0) if m is None else m.expand(rows, -1, -1, -1) for m in masks]
     shares = _spread(torch.cat(parts, 1)) if len(parts) > 1 else None
-    return Coverage.of(cover if limit is None else cover * limit, shares)
+    return Coverage.of(cover if limit is None else cover * limit, shares, alpha)
+
+
+def _sum(*factors: Tensor | None) -> Tensor:
+    """[B or 1, K] in float64: the sum over the pixels of a product of planes, floats or 8-bit values, in bands of rows."""
+    planes = [plane for plane in factors if plane is not None]
+    height, width = planes[0].shape[2:]
+    total = torch.zeros((), dtype=torch.float64)
+    for rows in torch.arange(height).split(max(1, _BAND // width)):
+        parts = [plane[:, :, rows[0] : rows[-1] + 1] for plane in planes]
+        values = [part.float() / 255 if part.dtype == torch.uint8 else part for part in parts]
+        total = total + math.prod(values[1:], start=values[0]).sum((2, 3), dtype=torch.float64)
+    return total
 
 
 def _spread(weights: Tensor) -> Tensor:

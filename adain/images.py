@@ -3,86 +3,70 @@
 from __future__ import annotations
 
 import os
-import warnings
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
+from .decoding import MAX_PIXELS, decode
 from .devices import capable
 from .errors import ImageError
 from .files import replacing
+from .metadata import Metadata
+from .profiles import srgb
+from .transparency import fill_hidden
 
-EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"})
-"""File names taken for images when a folder is walked, and the formats that are written."""
+WRITTEN = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"})
+"""The extensions of files that are written."""
 
-MAX_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 2**27)
-"""Larger files are taken for decompression bombs; Pillow's own limit, 179 million pixels."""
+EXTENSIONS = WRITTEN | {".jfif", ".jpe", ".jp2", ".heic", ".heif", ".avif", ".dib", ".tga", ".qoi"}
+"""The extensions of files that are read when a folder is walked."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """An image file in memory: `rgb` [1, 3, H, W] and `alpha` [1, 1, H, W] (None if opaque), float32 0..1."""
+    """Pictures in memory: `rgb` [B, 3, H, W], sRGB, and `alpha` [B, 1, H, W] (None if opaque), float32 0..1, and what is kept of the file.
+
+    Pixels of alpha 0 are seen by nobody: as read from a file they continue what is around them.
+    """
 
     rgb: Tensor
     alpha: Tensor | None = None
+    metadata: Metadata = field(default_factory=Metadata)
+
+    @staticmethod
+    def batch(pictures: Sequence[Picture]) -> Picture:
+        """Pictures of equal size in one; the files' metadata are left out."""
+        rgb = torch.cat([picture.rgb for picture in pictures])
+        if all(picture.alpha is None for picture in pictures):
+            return Picture(rgb)
+        return Picture(rgb, torch.cat([torch.ones_like(p.rgb[:, :1]) if p.alpha is None else p.alpha for p in pictures]))
+
+    def resized(self, size: tuple[int, int]) -> Picture:
+        """The same at `size` (height, width)."""
+        return replace(self, rgb=resize(self.rgb, size), alpha=None if self.alpha is None else resize(self.alpha, size))
 
 
 def read_picture(path: str | os.PathLike[str]) -> Picture:
-    """Read any image file that Pillow knows, upright: grey, palette, 16-bit, CMYK, RGBA, EXIF-rotated.
+    """Read an image file, upright and in sRGB: grey, palette, 16-bit, CMYK, RGBA, EXIF-rotated, with colour profile.
 
-    Raises ImageError with the reason if it cannot be read whole.
+    HEIC needs the package pillow-heif. Raises ImageError with the reason if it cannot be read whole.
     """
-    path = Path(path)
-    if not path.exists():
-        raise ImageError(f"There is no file at {path}. Check the name.")
-    if path.is_dir():
-        raise ImageError(f"{path} is a folder where an image file was expected.")
-    if not path.stat().st_size:
-        raise ImageError(f"{path} is empty. Save or download it again.")
-    try:
-        with warnings.catch_warnings():
-            # Pillow warns from half of MAX_PIXELS on, and refuses what exceeds it.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                return _picture(ImageOps.exif_transpose(image))
-    except UnidentifiedImageError as error:
-        raise ImageError(f"{path} is not an image that Pillow can read. Expected PNG, JPEG, WebP, TIFF or the like.") from error
-    except Image.DecompressionBombError as error:
-        raise ImageError(f"{path} is too large to read safely ({error}). Scale it down first.") from error
-    except (OSError, SyntaxError, ValueError) as error:  # Pillow raises all three for damaged files
-        raise ImageError(f"{path} cannot be read as an image ({error}). The file is probably truncated or damaged.") from error
-
-
-def _picture(image: Image.Image) -> Picture:
-    if image.mode.startswith("I") or image.mode == "F":
-        values = np.asarray(image, dtype=np.float32)
-        if not np.isfinite(values).all():
-            raise ValueError("it holds NaN or infinite values")
-        # 16-bit files give 0..65535; float images are taken as 0..1 unless they exceed it.
-        peak = 65535 if image.mode.startswith("I") else max(1.0, float(values.max(initial=0)))
-        grey = torch.from_numpy(np.clip(values / peak, 0, 1))[None, None]
-        return Picture(grey.repeat(1, 3, 1, 1))
-    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        values = _to_tensor(image.convert("RGBA"))
-        return Picture(values[:, :3], values[:, 3:])
-    return Picture(_to_tensor(image.convert("RGB")))
-
-
-def _to_tensor(image: Image.Image) -> Tensor:
-    values = torch.from_numpy(np.array(image))
-    return values.permute(2, 0, 1)[None].float().div_(255)
+    rgb, alpha, metadata = decode(Path(path))
+    if alpha is not None:
+        fill_hidden(rgb, alpha)
+    return Picture(rgb, alpha, metadata)
 
 
 def read_mask(path: str | os.PathLike[str]) -> Tensor:
-    """A mask [1, 1, H, W] in 0..1: the alpha channel where the file has one, else its brightness."""
-    picture = read_picture(path)
-    return picture.rgb.mean(1, keepdim=True) if picture.alpha is None else picture.alpha
+    """A mask [1, 1, H, W] in 0..1: the alpha channel where the file has one that says something, else its brightness."""
+    rgb, alpha, _ = decode(Path(path))
+    return rgb.mean(1, keepdim=True) if alpha is None else alpha
 
 
 def to_pil(rgb: Tensor, alpha: Tensor | None = None) -> Image.Image:
@@ -91,20 +75,21 @@ def to_pil(rgb: Tensor, alpha: Tensor | None = None) -> Image.Image:
     return Image.fromarray(values[0].mul(255).round_().clamp_(0, 255).byte().permute(1, 2, 0).cpu().numpy())
 
 
-def write_picture(path: str | os.PathLike[str], rgb: Tensor, alpha: Tensor | None = None) -> None:
-    """Write `rgb` [1, 3, H, W] in 0..1 in the format of the file's extension; a half-written file never stays behind.
+def write_picture(path: str | os.PathLike[str], rgb: Tensor, alpha: Tensor | None = None, metadata: Metadata | None = None) -> None:
+    """Write `rgb` [1, 3, H, W] in 0..1, as sRGB, in the format of the file's extension; a half-written file never stays behind.
 
-    Formats without transparency (JPEG) get the picture without `alpha`. Raises ImageError if it cannot be written.
+    Formats without transparency (JPEG) get the picture without `alpha`, and those without metadata without that. Raises ImageError if it
+    cannot be written.
     """
     path = Path(path)
     extension = path.suffix.lower()
-    if extension not in EXTENSIONS:
+    if extension not in WRITTEN:
         raise ImageError(f"The extension {extension!r} of {path} is no image format that is written. Use .png, .jpg, .webp or .tif.")
     image = to_pil(rgb, None if extension in (".jpg", ".jpeg", ".bmp", ".ppm") else alpha)
     options: dict[str, Any] = {"quality": 95, "subsampling": 0} if extension in (".jpg", ".jpeg") else {}
     try:
         with replacing(path) as temporary:
-            image.save(temporary, **options)
+            image.save(temporary, icc_profile=srgb(), **(metadata or Metadata()).options(), **options)
     except (OSError, ValueError) as error:  # ValueError: a picture that the format cannot hold
         reason = getattr(error, "strerror", None) or error
         raise ImageError(f"{path} cannot be written ({reason}). Choose another folder or format with -o.") from error

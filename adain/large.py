@@ -19,14 +19,18 @@ from torch import Tensor
 
 from .color import ColorMode
 from .coverage import Coverage
+from .decoding import is_known
 from .errors import ImageError
 from .files import replacing
+from .metadata import Metadata, exif_of, metadata_of
 from .model import StyleTransferModel
 from .moments import Moments
 from .passes import Content
+from .profiles import srgb, to_srgb
 from .style import Style
 from .tiles import blocks, choose_side, plan
 from .tiling import match_tiles, measure_tiles, paint_tiles
+from .transparency import fill_hidden, usable
 from .workspace import allocate, left_over, text, workspace
 
 LARGE_PIXELS = 100_000_000
@@ -50,6 +54,8 @@ class Request:
 
 def is_large(path: Path) -> bool:
     """Whether the picture at `path` has LARGE_PIXELS, and libvips is there to read it."""
+    if not is_known(path):  # libvips knows formats that run programs
+        return False
     try:
         image = _vips().Image.new_from_file(str(path))
     except (ImportError, OSError, UnicodeError, _vips_error()):  # UnicodeError: libvips takes names in UTF-8 only
@@ -89,10 +95,13 @@ def check_format(path: Path, output: Path) -> None:
 
 
 def _paint_in(folder: Path, model: StyleTransferModel, path: Path, output: Path, request: Request, progress: Progress) -> None:
-    raw = _unpack(path, folder)
-    coverage = None if request.mask is None else Coverage.of(_unpack_mask(request.mask, folder, raw.shape[-2:]))
-    painted = _paint(model, raw[:, :3], coverage, folder, request, progress)
-    _pack(painted, raw[:, 3:], output)
+    image, metadata = _open_upright(path)
+    images, alpha = _unpack(image, folder)
+    coverage = None if alpha is None else Coverage.everywhere(alpha)
+    if request.mask is not None:
+        coverage = Coverage.of(_unpack_mask(request.mask, folder, images.shape[-2:]), alpha=alpha)
+    painted = _paint(model, images, coverage, folder, request, progress)
+    _pack(painted, images.shape[-2:], alpha is not None, metadata, output)
 
 
 def _paint(
@@ -147,21 +156,24 @@ def _mapped(path: Path, size: torch.Size, channels: int, dtype: torch.dtype = to
     return flat.view(height, width, channels).permute(2, 0, 1)[None]
 
 
-def _unpack(path: Path, folder: Path) -> Tensor:
-    """The picture, upright, as 8-bit RGB or RGBA [1, 3 or 4, H, W]."""
-    image = _open(path)
-    if image.get_typeof("orientation") and image.get("orientation") > 1:
-        image = _vips().Image.new_from_file(str(path), access="random").autorot()  # turned pictures are not read row by row
-    image = image.colourspace("srgb").cast("uchar")
-    image = image[:4] if image.hasalpha() else image[:3]
+def _unpack(image: Any, folder: Path) -> tuple[Tensor, Tensor | None]:
+    """8-bit sRGB [1, 3, H, W] and alpha [1, 1, H, W], in one file."""
+    image = _srgb(image)
     _save_raw(image, folder / "content.raw")
-    return _mapped(folder / "content.raw", torch.Size((image.height, image.width)), image.bands)
+    raw = _mapped(folder / "content.raw", torch.Size((image.height, image.width)), image.bands)
+    rgb, alpha = raw[:, :3], usable(raw[:, 3:]) if image.bands == 4 else None
+    if alpha is not None:
+        fill_hidden(rgb, alpha)
+    return rgb, alpha
 
 
 def _unpack_mask(path: Path, folder: Path, size: torch.Size) -> Tensor:
-    """Alpha where the file has it, else brightness, at `size`: [1, 1, H, W]."""
-    image = _open(path)
-    image = image[image.bands - 1] if image.hasalpha() else image.colourspace("b-w")[0]
+    """What `read_mask` gives, at `size`: [1, 1, H, W], 8-bit values."""
+    image = _srgb(_open_upright(path)[0])
+    if image.bands == 4 and 0 < image[3].avg() < 255:
+        image = _srgb(_open_upright(path)[0])[3]  # the first was read to its end
+    else:
+        image = _srgb(_open_upright(path)[0])[:3].bandmean()
     if (image.height, image.width) != tuple(size):
         image = image.resize(size[1] / image.width, vscale=size[0] / image.height, kernel="linear")
         image = image.gravity("north-west", size[1], size[0], extend="copy")  # a pixel may be missing after rounding
@@ -176,20 +188,54 @@ def _open(path: Path) -> Any:
     return _vips().Image.new_from_file(str(path), access="sequential", fail_on="truncated")
 
 
+def _open_upright(path: Path) -> tuple[Any, Metadata]:
+    image = _open(path)
+    exif = exif_of(image.get("exif-data") if image.get_typeof("exif-data") else b"")
+    orientation = image.get("orientation") if image.get_typeof("orientation") else 1
+    metadata = metadata_of(exif, (image.xres * 25.4, image.yres * 25.4), turned=orientation >= 5)
+    if orientation > 1:
+        image = _vips().Image.new_from_file(str(path), access="random").autorot()  # turned pictures are not read row by row
+    return image, metadata
+
+
+def _srgb(image: Any) -> Any:
+    """`image` as 8-bit RGB or RGBA: to libvips what `decoding` says to Pillow."""
+    colors, alpha = (image[: image.bands - 1], image[image.bands - 1]) if image.hasalpha() else (image, None)
+    mode = {"b-w": "L", "grey16": "L", "cmyk": "CMYK", "lab": "LAB"}.get(image.interpretation, "RGB")
+    profile = image.get("icc-profile-data") if image.get_typeof("icc-profile-data") else b""
+    if profile and mode != "LAB" and to_srgb(profile, mode):
+        colors = colors.icc_transform("srgb", embedded=True, intent="relative", black_point_compensation=True, depth=8)
+    elif mode == "CMYK":
+        colors = (255 - colors[:3]) * (255 - colors[3]) / 255
+    elif image.format in ("float", "double"):
+        colors = colors * (255 / max(1.0, image.copy().max()))
+    else:
+        colors = colors.colourspace("srgb")
+    colors = colors[:3] if colors.bands >= 3 else colors[0].bandjoin([colors[0], colors[0]])
+    if alpha is not None:
+        colors = colors.bandjoin(alpha / 257 if alpha.format == "ushort" else alpha)
+    return (colors if colors.format == "uchar" else colors.rint()).cast("uchar").copy(interpretation="srgb")
+
+
 def _save_raw(image: Any, path: Path) -> None:
     if not path.exists():
         with replacing(path) as temporary:
             image.rawsave(str(temporary))
 
 
-def _pack(painted: Path, alpha: Tensor, output: Path) -> None:
-    _, bands, height, width = alpha.shape
-    image = _vips().Image.rawload(str(painted), width, height, 3).copy(interpretation="srgb")
-    if bands and output.suffix.lower() not in (".jpg", ".jpeg"):
-        whole = _vips().Image.rawload(str(painted.with_name("content.raw")), width, height, 4)
-        image = image.bandjoin(whole[3])
+def _pack(painted: Path, size: torch.Size, transparent: bool, metadata: Metadata, output: Path) -> None:
+    vips, (height, width) = _vips(), size
+    image = vips.Image.rawload(str(painted), width, height, 3)
+    if transparent and output.suffix.lower() not in (".jpg", ".jpeg"):
+        image = image.bandjoin(vips.Image.rawload(str(painted.with_name("content.raw")), width, height, 4)[3])
+    image = image.copy(interpretation="srgb")
+    image.set_type(vips.GValue.blob_type, "icc-profile-data", srgb())
+    if metadata.exif:
+        image.set_type(vips.GValue.blob_type, "exif-data", metadata.exif)
+    if metadata.dpi:
+        image = image.copy(xres=metadata.dpi[0] / 25.4, yres=metadata.dpi[1] / 25.4)
     options: dict[str, Any] = {
-        ".tif": {"tile": True, "compression": "deflate", "bigtiff": True},
+        ".tif": {"tile": True, "compression": "deflate", "bigtiff": True, "resunit": "inch"},
         ".png": {"compression": 3},
         ".jpg": {"Q": 95, "subsample_mode": "off"},
         ".webp": {"Q": 95},

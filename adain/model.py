@@ -14,9 +14,12 @@ from torch import Tensor, nn
 from .affine import Affine, RegionalAffine
 from .errors import ImageError, StyleError
 from .heap import keep_freed_pages
-from .images import at_short_side, check_image, check_mask, resize
+from .images import Picture, at_short_side, check_image, check_mask, resize
 from .moments import Moments, Statistics, channel_moments, color_moments
 from .style import Style
+from .tiles import choose_side, plan
+from .transparency import usable
+from .union import Union
 
 
 class StyleTransferModel(nn.Module):
@@ -153,12 +156,16 @@ class StyleTransferModel(nn.Module):
         return moments
 
     @torch.inference_mode()
-    def encode_style(self, image: Tensor, mask: Tensor | None = None, size: int = 0, name: str = "") -> Style:
-        """The Style of `image` [S, 3, H, W] in 0..1: one style per image of the batch.
+    def encode_style(self, image: Tensor | Picture, mask: Tensor | None = None, size: int = 0, name: str = "") -> Style:
+        """The Style of `image` [S, 3, H, W] in 0..1: one style per image of the batch. Pixels of a Picture count by their alpha.
 
         `mask` [S or 1, 1, h, w] in 0..1 says which part of the image is the style. `size` is the short side in pixels
-        to which the image is scaled first (0: as it is); smaller gives finer strokes. Raises ImageError for bad tensors.
+        to which the image is scaled first (0: as it is); smaller gives finer strokes. Large images are measured in tiles, with the
+        result that they have in one piece. Raises ImageError for bad tensors.
         """
+        alpha = None
+        if isinstance(image, Picture):
+            image, alpha = image.rgb, image.alpha
         image = check_image(image, "style image")
         if mask is not None:
             mask = check_mask(mask, "style mask", len(image))
@@ -169,15 +176,33 @@ class StyleTransferModel(nn.Module):
         image = resize(image, at_short_side(image.shape[-2:], size))
         if mask is not None:
             mask = resize(mask.to(self.device), image.shape[-2:])
+        if alpha is not None and (alpha := usable(check_mask(alpha, "alpha", len(image)))) is not None:
+            alpha = resize(alpha.to(self.device), image.shape[-2:])
+            mask = alpha if mask is None else mask * alpha
         singles = []
         for i in range(len(image)):
             single_mask = None if mask is None else mask[min(i, len(mask) - 1)][None]
-            single = image[i : i + 1].to(self.device).contiguous()  # one order of summation, whatever the layout in memory
-            singles.append(self.statistics_of(single, single_mask))
+            singles.append(self._style_of(image[i : i + 1], single_mask))
         levels = tuple(
             Statistics(torch.cat([s.mean for s in level]), torch.cat([s.std for s in level])) for level in zip(*singles, strict=True)
         )
         return Style(levels, self.fingerprint, self.architecture, name)
+
+    def _style_of(self, image: Tensor, mask: Tensor | None) -> list[Statistics]:
+        """`statistics_of` one image of any size, on any device."""
+        size = image.shape[-2:]
+        union = Union()
+        for tile in plan(size, choose_side(self, size), self.stride):
+            outer = tile.grown(self.encoder_halo, size)
+            inner = tile.within(outer)
+            seen = outer.of(image).to(self.device).contiguous()  # one order of summation, whatever the layout in memory
+            own_mask = None if mask is None else tile.of(mask)
+            colors = [color_moments(inner.of(seen), own_mask)] if self.color else []
+            features = self.encode(self.pad(seen).contiguous(memory_format=torch.channels_last))
+            own = [f[:, :, inner.rows.start // s :, inner.columns.start // s :] for f, s in zip(features, self.level_strides, strict=True)]
+            union.add([[*colors, *self.measure(own, tile.size, own_mask)]])
+        (levels,) = union.of(self, image)
+        return [m.statistics(0 if self.color and not i else self.correction) for i, m in enumerate(levels)]
 
     def statistics_of(self, image: Tensor, mask: Tensor | None = None) -> list[Statistics]:
         """Statistics of every level of `image` [B, 3, H, W], level 0 first if the model has it; differentiable."""

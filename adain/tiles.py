@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 
-from .model import StyleTransferModel
+if TYPE_CHECKING:
+    from .model import StyleTransferModel  # which measures styles in tiles
 
 SMALLEST_TILE = 128
 """Side of the smallest tiles that are tried; below it hardly anything but the halo is computed."""

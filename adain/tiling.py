@@ -17,9 +17,10 @@ from .color import ColorMode, apply_color_mode, lay_over
 from .coverage import Coverage
 from .kept import cells, feature_maps, part
 from .model import StyleTransferModel
-from .moments import Moments, color_moments, merge
+from .moments import color_moments
 from .passes import Content, Encoded, Targets, encode, measure_colors, measure_features, paint, prepare
 from .tiles import CPU_TILE, Tile, blocks, hull, plan
+from .union import Union
 
 Advance = Callable[[int], None]
 """Called after each tile, with 1 for one that was measured or painted and 0 in the quick passes over colours; raise from it to stop."""
@@ -45,7 +46,7 @@ def measure_tiles(
     """
     colors: Content = [[] for _ in targets]
     if model.color:
-        union = _Union()
+        union = Union()
         for tile in tiles:
             seen, seen_coverage = _load(model, images, coverage, tile)
             union.add(measure_colors(model, seen, seen_coverage))
@@ -67,7 +68,7 @@ def measure_tiles_features(
     kept: list[Tensor] | None = None,
 ) -> Content:
     """`measure_tiles`, after its `colors`."""
-    union = _Union()
+    union = Union()
     for tile in tiles:
         encoded, inner, seen_coverage = _encode_tile(model, images, colors, targets, coverage, strength, tile, kept)
         measured = measure_features(model, encoded, colors, seen_coverage, interior=inner)
@@ -197,25 +198,26 @@ def match_tiles(
 
     `out` may be `painted` itself. Colours count where `coverage` lies.
     """
-    union = _Union()
+    union = Union()
     for tile in tiles:
-        below, covered, above = _pair(model, images, painted, coverage, tile)
-        union.add([[color_moments(above, covered), color_moments(below, covered)]])
+        below, seen, above = _pair(model, images, painted, coverage, tile)
+        counted = None if seen is None else seen.counted
+        union.add([[color_moments(above, counted), color_moments(below, counted)]])
         advance(0)
     ((own, wanted),) = union.of(model, images)
     to_colors = affine(own.statistics(), wanted.statistics())
     for tile in tiles:
-        below, covered, above = _pair(model, images, painted, coverage, tile)
-        _store(out, tile, lay_over(below, to_colors(above).clamp(0, 1), covered))
+        below, seen, above = _pair(model, images, painted, coverage, tile)
+        _store(out, tile, lay_over(below, to_colors(above).clamp(0, 1), None if seen is None else seen.cover))
         advance(0)
 
 
 def _pair(
     model: StyleTransferModel, images: Tensor, painted: Tensor, coverage: Coverage | None, tile: Tile
-) -> tuple[Tensor, Tensor | None, Tensor]:
+) -> tuple[Tensor, Coverage | None, Tensor]:
     below, tile_coverage = _load(model, images, coverage, tile)
     above, _ = _load(model, painted, None, tile)
-    return below, None if tile_coverage is None else tile_coverage.cover, above.to(below)
+    return below, tile_coverage, above.to(below)
 
 
 def _load(model: StyleTransferModel, images: Tensor, coverage: Coverage | None, tile: Tile) -> tuple[Tensor, Coverage | None]:
@@ -238,23 +240,3 @@ def _store(out: Tensor, tile: Tile, picture: Tensor) -> None:
     if out.dtype == torch.uint8:
         picture = picture.mul(255).round_()
     tile.of(out).copy_(picture)
-
-
-class _Union:
-    """The moments of tiles, merged one by one.
-
-    Kept in a list, such small tensors lie among the large buffers of a tile and hold the heap's pages: 500 tiles took 7 GB.
-    """
-
-    def __init__(self) -> None:
-        self._whole: list[list[Moments]] | None = None
-
-    def add(self, tile: Content) -> None:
-        parts = [tile] if self._whole is None else [self._whole, tile]
-        self._whole = [[merge(level) for level in zip(*region, strict=True)] for region in zip(*parts, strict=True)]
-
-    def of(self, model: StyleTransferModel, images: Tensor) -> list[list[Moments]]:
-        """On the model's device, in the precision that a picture in one piece has there."""
-        assert self._whole is not None  # there is at least one tile
-        dtype = torch.float64 if images.dtype == torch.float64 else torch.float32
-        return [[m.to(model.device, dtype) for m in region] for region in self._whole]

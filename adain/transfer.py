@@ -11,7 +11,7 @@ from torch import Tensor
 from .color import ColorMode, apply_color_mode, lay_over
 from .coverage import Coverage, coverage_of
 from .errors import ImageError, StyleError
-from .images import check_image
+from .images import Picture, check_image, check_mask
 from .kept import feature_maps, keeps
 from .model import StyleTransferModel
 from .moments import Statistics
@@ -19,6 +19,7 @@ from .passes import Targets, measure, paint, render
 from .style import Region, Style
 from .tiles import Tile, choose_side, plan
 from .tiling import Advance, match_tiles, measure_tiles, paint_tiles
+from .transparency import usable
 
 __all__ = ["PIXELS_PER_CHUNK", "Progress", "measure", "paint", "render", "stylize"]
 
@@ -31,7 +32,7 @@ PIXELS_PER_CHUNK = 2**21
 
 def stylize(
     model: StyleTransferModel,
-    content: Tensor,
+    content: Tensor | Picture,
     style: Style | Sequence[Region],
     *,
     strength: float = 1.0,
@@ -43,6 +44,8 @@ def stylize(
 ) -> Tensor:
     """Paint `content` [B, 3, H, W], float RGB 0..1, in a style; the result has the same batch, size, dtype and device.
 
+    Pixels of a Picture count by their alpha in the moments; all are painted.
+
     `style` is one style for all, a batch of B styles (one per picture), or regions, each a style with its own mask.
     One picture with S styles gives S pictures. Pixels that no region covers take the base style (the Region without a mask),
     or stay as they are. `mask` [B or 1, 1, h, w] limits everything: where it is 0 the content is returned bit for bit,
@@ -53,14 +56,18 @@ def stylize(
 
     Raises ImageError for unusable tensors and StyleError for unusable styles, strengths and colour modes.
     """
+    alpha = None
+    if isinstance(content, Picture):
+        content, alpha = content.rgb, content.alpha
     content = check_image(content, "content")
+    alpha = None if alpha is None else usable(check_mask(alpha, "alpha", len(content)).cpu())
     if chunk < 0:
         raise ImageError(f"The chunk is {chunk} frames. Give how many to process together, or 0 to have it chosen.")
     if tile < 0:
         raise ImageError(f"The tile is {tile} pixels. Give the side of the tiles, or 0 to have it chosen.")
     regions = [Region(style)] if isinstance(style, Style) else list(style)
     count = check_request(model, content, regions, strength, color)
-    coverage = coverage_of(regions, mask, content)
+    coverage = coverage_of(regions, mask, content, alpha=alpha)
     styles = [region.style.to(model.device) for region in regions]
 
     size = content.shape[-2:]
@@ -106,9 +113,9 @@ def _stylize_chunk(
     images = images.to(model.device).contiguous()  # one order of summation, whatever the layout in memory
     images = images if images.dtype == torch.float64 else images.float()
     coverage = None if coverage is None else coverage.to(images.device, images.dtype)
-    covered = None if coverage is None else coverage.cover
     stylized = render(model, images, targets, coverage, strength).clamp_(0, 1)
-    return lay_over(images, apply_color_mode(color, images, stylized, covered), covered)
+    stylized = apply_color_mode(color, images, stylized, None if coverage is None else coverage.counted)
+    return lay_over(images, stylized, None if coverage is None else coverage.cover)
 
 
 def _stylize_tiles(

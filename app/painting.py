@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..adain import Style, StyleError, StyleTransferModel, read_picture, stylize, write_picture
 from ..adain.color import ColorMode
-from ..adain.images import Picture, at_short_side, resize
+from ..adain.images import Picture, at_short_side
 from ..weights import EMBEDDED, load_model, load_preset
 from ..weights.catalog import State, default_folder, entries
 
@@ -79,11 +79,11 @@ def paint(
         parts.append(_style(network, style))
     blend = Style.blend(parts, [style.weight for style in styles])
     progress(0.6, "Painting")
-    painted = stylize(network, picture.rgb, blend, strength=strength, color=color)
+    painted = stylize(network, picture, blend, strength=strength, color=color)
     progress(0.9, "Writing the picture")
     result = Painted(folder / "before.png", folder / f"{content.stem}-painted.png")
     write_picture(result.before, picture.rgb, picture.alpha)
-    write_picture(result.after, painted, picture.alpha)
+    write_picture(result.after, painted, picture.alpha, picture.metadata)
     return result
 
 
@@ -91,13 +91,12 @@ def _read(path: Path, size: int) -> Picture:
     picture = read_picture(path)
     if not size or size >= min(picture.rgb.shape[-2:]):
         return picture
-    target = at_short_side(picture.rgb.shape[-2:], size)
-    return Picture(resize(picture.rgb, target), None if picture.alpha is None else resize(picture.alpha, target))
+    return picture.resized(at_short_side(picture.rgb.shape[-2:], size))
 
 
 def _style(network: StyleTransferModel, style: Ingredient) -> Style:
     if style.picture is not None:
-        return network.encode_style(read_picture(style.picture).rgb)
+        return network.encode_style(read_picture(style.picture))
     if style.preset is None:
         raise StyleError("A style has neither a picture nor a preset. Give one, or set its weight to 0.")
     if network.name not in EMBEDDED:

@@ -36,7 +36,7 @@ def read_style(name: str, model: StyleTransferModel, size: int) -> Style:
         return style
     if not os.path.exists(file) and not file.suffix:
         return presets.load_preset(model, name)
-    return model.encode_style(read_picture(file).rgb, size=size, name=file.stem)
+    return model.encode_style(read_picture(file), size=size, name=file.stem)
 
 
 def load_model(options: argparse.Namespace) -> StyleTransferModel:

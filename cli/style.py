@@ -32,7 +32,7 @@ def _save(options: argparse.Namespace) -> int:
     check_new(output, options.overwrite)
     model = load_model(options)
     mask = read_mask(options.mask) if options.mask else None
-    style = model.encode_style(read_picture(options.image).rgb, mask, options.style_size, Path(options.image).stem)
+    style = model.encode_style(read_picture(options.image), mask, options.style_size, Path(options.image).stem)
     make_folder(output.parent)
     style.save(output)
     say(output.resolve())

@@ -8,13 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, get_args
 
-import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from ..adain.color import ColorMode
 from ..adain.errors import ImageError, StyleError
-from ..adain.images import at_short_side, read_mask, read_picture, resize, write_picture
+from ..adain.images import Picture, at_short_side, read_mask, read_picture, write_picture
 from ..adain.large import Request, check_format, is_large, stylize_file
 from ..adain.model import StyleTransferModel
 from ..adain.style import Style
@@ -119,7 +118,7 @@ def _stylize(options: argparse.Namespace) -> int:
                 with failures.counted(len(wanted)):
                     painted = stylize(
                         model,
-                        torch.cat([loaded.rgb for loaded, _ in wanted]),
+                        Picture.batch([loaded.picture for loaded, _ in wanted]),
                         styles[index],
                         strength=options.strength,
                         mask=mask,
@@ -129,7 +128,7 @@ def _stylize(options: argparse.Namespace) -> int:
                 for (loaded, target), rgb in zip(wanted, painted, strict=False):  # none at all if that failed
                     with failures.counted(1):
                         make_folder(target.output.parent)
-                        write_picture(target.output, rgb[None], loaded.alpha)
+                        write_picture(target.output, rgb[None], loaded.picture.alpha, loaded.picture.metadata)
                         _announce(options, target)
                         bar.update()
     return 1 if failures.count else 0
@@ -189,8 +188,7 @@ def _announce(options: argparse.Namespace, target: Target) -> None:
 
 class _Loaded(NamedTuple):
     targets: Sequence[Target]
-    rgb: Tensor
-    alpha: Tensor | None
+    picture: Picture
 
 
 def _batches(targets: Sequence[Target], options: argparse.Namespace, failures: _Failures) -> Iterator[list[_Loaded]]:
@@ -205,7 +203,7 @@ def _batches(targets: Sequence[Target], options: argparse.Namespace, failures: _
             loaded = _load(own, options.size)
         if loaded is None:
             continue
-        if group and (len(group) == options.batch or group[0].rgb.shape != loaded.rgb.shape):
+        if group and (len(group) == options.batch or group[0].picture.rgb.shape != loaded.picture.rgb.shape):
             yield group
             group = []
         group.append(loaded)
@@ -215,10 +213,7 @@ def _batches(targets: Sequence[Target], options: argparse.Namespace, failures: _
 
 def _load(targets: Sequence[Target], size: int) -> _Loaded:
     picture = read_picture(targets[0].content)
-    rgb, alpha = picture.rgb, picture.alpha
-    wanted = at_short_side(rgb.shape[-2:], size)
-    rgb, alpha = resize(rgb, wanted), None if alpha is None else resize(alpha, wanted)
-    return _Loaded(targets, rgb, alpha)
+    return _Loaded(targets, picture.resized(at_short_side(picture.rgb.shape[-2:], size)))
 
 
 def _read_styles(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..adain.errors import ImageError
-from ..adain.images import EXTENSIONS
+from ..adain.images import WRITTEN
 from .inputs import Found
 
 _LONGEST = 200
@@ -33,11 +33,11 @@ def names_a_file(output: str) -> bool:
         raise ImageError("Pictures are not written to standard output. Give a file or a folder with -o (./- for one that is called -).")
     if not path.suffix or os.path.isdir(path) or output.endswith(("/", os.sep)):
         return False
-    check_extension(path, EXTENSIONS, " For a folder of that name, put a / at its end.")
+    check_extension(path, WRITTEN, " For a folder of that name, put a / at its end.")
     return True
 
 
-def check_extension(output: Path, known: Collection[str] = EXTENSIONS, otherwise: str = "") -> None:
+def check_extension(output: Path, known: Collection[str] = WRITTEN, otherwise: str = "") -> None:
     if output.suffix.lower() not in known:
         raise ImageError(f"{output} does not end with {' or '.join(sorted(known))}. Choose another name with -o.{otherwise}")
 

@@ -68,7 +68,9 @@ def test_a_transparent_turned_picture_and_a_smaller_mask(lite, style, tmp_path):
     upright, out = adain.read_picture(tmp_path / "turned.png"), adain.read_picture(tmp_path / "out.png")
     assert out.rgb.shape == upright.rgb.shape == (1, 3, 120, 90)
     assert torch.equal(out.alpha, upright.alpha)
-    assert (out.rgb - adain.stylize(lite, upright.rgb, style)).abs().max() <= 1.01 / 255
+    visible = upright.alpha.expand(-1, 3, -1, -1) > 0
+    # What continues the visible pixels below the hidden ones is rounded to 8 bits in the file.
+    assert (out.rgb - adain.stylize(lite, upright, style))[visible].abs().max() <= 3 / 255
 
 
 @pytest.mark.parametrize("color", ["style", "match"])

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision.transforms.functional import pil_to_tensor
 
+from ..adain.decoding import decode_bytes
 from ..adain.errors import ImageError
 from ..adain.images import EXTENSIONS
 
@@ -81,9 +82,8 @@ class Crops(Dataset[tuple[Tensor, int]]):
         for offset in range(len(self.paths)):
             path = self.paths[(image + offset) % len(self.paths)]
             try:
-                with Image.open(path) as file:
-                    return self._crop(ImageOps.exif_transpose(file).convert("RGB"), rng)
-            except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+                return self._crop(decode_bytes(path), rng)
+            except ImageError as error:
                 if path not in self.broken:
                     self.broken.add(path)
                     _logger.warning("skipping %s (%s), %d broken so far", path, error, len(self.broken))

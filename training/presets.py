@@ -51,7 +51,7 @@ def measure_presets(folders: Sequence[Path]) -> None:
         else:
             _logger.warning("%s stays as it is: %s is in none of the folders given", name, preset.file)
     for name, source in sources.items():
-        model.encode_style(read_picture(source).rgb, size=presets()[name].size, name=name).save(preset_path(name))
+        model.encode_style(read_picture(source), size=presets()[name].size, name=name).save(preset_path(name))
 
 
 def paint_thumbnails(folder: Path) -> None:

@@ -1,0 +1,315 @@
+"""What the pixels of an image file mean: sRGB in 0..1, upright, with alpha. Decided here for everything that reads pictures.
+
+`large` says the same to libvips.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageCms, ImageFile, UnidentifiedImageError
+from torch import Tensor
+
+from .errors import ImageError
+from .metadata import Metadata, exif_of, metadata_of, orientation_of
+from .profiles import to_srgb
+from .transparency import fill_hidden, usable
+
+MAX_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 2**27)
+"""Larger files are taken for decompression bombs; Pillow's own limit, 179 million pixels."""
+
+_FORMATS = [
+    "PNG",
+    "JPEG",
+    "MPO",
+    "WEBP",
+    "TIFF",
+    "GIF",
+    "BMP",
+    "DIB",
+    "PPM",
+    "AVIF",
+    "HEIF",
+    "JPEG2000",
+    "TGA",
+    "QOI",
+    "ICO",
+    "PSD",
+    "SGI",
+    "PCX",
+    "DDS",
+]
+"""Pillow knows more, and some of those start other programs on what they are given (EPS)."""
+
+_MODERN = {b"avif": "AVIF", b"avis": "AVIF"} | dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"), "HEIC")
+_NEEDS = {"AVIF": "Pillow 11.3 or later (`pip install -U pillow`)", "HEIC": "pillow-heif (`pip install pillow-heif`)"}
+
+_GREY_AND_ALPHA = "LA;16B"
+_LOW_BYTES = {
+    **{f"{mode};16{order}": f"{mode};16L" for mode in ("RGB", "RGBA") for order in "B"},
+    **{f"{mode};16{order}": f"{mode};16B" for mode in ("RGB", "RGBA") for order in "LN"},
+    _GREY_AND_ALPHA: "RGBA",  # both bytes of both
+}
+"""Pillow keeps the high bytes of 16-bit colours. Read in the other byte order, a file gives the low ones."""
+
+_STRAIGHT = {"La": "LA", "RGBa": "RGBA"}
+"""What colours are called that were multiplied by alpha, and are to be divided by it."""
+
+_BAND = 2**22
+"""Pixels that are converted at once."""
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def decode(path: Path) -> tuple[Tensor, Tensor | None, Metadata]:
+    """RGB [1, 3, H, W] and alpha [1, 1, H, W] (None if the file has none) of the file at `path`, float32, and what is to be kept.
+
+    Raises ImageError if it cannot be read whole.
+    """
+    with _errors(path):
+        pixels = _load(path)
+        width, height = pixels.image.size
+        planes = torch.empty(1, 4 if pixels.transparent else 3, height, width)
+        step = max(1, _BAND // width)
+        for top in range(0, height, step):
+            values = pixels.rows(top, min(top + step, height))
+            planes[:, :, top : top + step] = _planes(values)
+        return planes[:, :3], usable(planes[:, 3:]) if pixels.transparent else None, pixels.metadata
+
+
+def decode_bytes(path: Path) -> Image.Image:
+    """`decode` as an 8-bit RGB image of Pillow's, in a fraction of the time for most files; for training, which reads thousands."""
+    with _errors(path):
+        pixels = _load(path)
+        if pixels.image.mode == "RGB" and not (pixels.transparent or pixels.transform):
+            return pixels.image
+        values = pixels.rows(0, pixels.image.height)
+        if pixels.transparent and (alpha := usable(_planes(values[..., 3:]))) is not None:
+            fill_hidden(_planes(values[..., :3]), alpha)
+        return Image.fromarray(np.rint(values[..., :3] * 255).astype(np.uint8))
+
+
+def is_known(path: Path) -> bool:
+    """Whether the file at `path` begins as one of a promised format does, of any size."""
+    try:
+        with Image.open(path, formats=_formats()):
+            return True
+    except Image.DecompressionBombError:
+        return True
+    except Exception:  # of every kind, in damaged files
+        return False
+
+
+def _planes(values: np.ndarray) -> Tensor:
+    return torch.from_numpy(values).movedim(-1, 0)[None]
+
+
+@contextmanager
+def _errors(path: Path) -> Iterator[None]:
+    """Whatever goes wrong inside, as an ImageError about the file at `path`."""
+    if not path.exists():
+        raise ImageError(f"There is no file at {path}. Check the name.")
+    if path.is_dir():
+        raise ImageError(f"{path} is a folder where an image file was expected.")
+    try:
+        if not path.stat().st_size:
+            raise ImageError(f"{path} is empty. Save or download it again.")
+        with warnings.catch_warnings():
+            # Pillow warns from half of MAX_PIXELS on, and of damaged EXIF.
+            warnings.simplefilter("ignore")
+            yield
+    except ImageError:
+        raise
+    except UnidentifiedImageError as error:
+        raise ImageError(f"{path} {_what_is_wrong(path)}") from error
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"{path} is too large to read safely ({error}). Scale it down first.") from error
+    except MemoryError as error:
+        raise ImageError(f"{path} needs more memory than there is. Scale it down first, or close other programs.") from error
+    except Exception as error:  # decoders raise every kind of exception on damaged files
+        if isinstance(error, OSError) and error.errno:
+            raise ImageError(f"{path} cannot be opened ({error.strerror}). Check that it may be read and its disk is there.") from error
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ImageError(f"{path} cannot be read as an image ({reason}). The file is probably truncated or damaged.") from error
+
+
+def _what_is_wrong(path: Path) -> str:
+    with path.open("rb") as file:
+        head = file.read(12)
+    modern = _MODERN.get(head[8:12]) if head[4:8] == b"ftyp" else None
+    if modern and {"AVIF": "AVIF", "HEIC": "HEIF"}[modern] in _formats():
+        return f"cannot be read as an image. The {modern} file is probably truncated or damaged."
+    if modern:
+        return f"is an {modern} picture, which needs {_NEEDS[modern]}."
+    if path.name.startswith("._"):
+        return "is not an image but what macOS notes about one on foreign disks. Leave it out."
+    return "is not an image that can be read here. Expected PNG, JPEG, WebP, TIFF, HEIC, AVIF or the like."
+
+
+@functools.cache
+def _formats() -> list[str]:
+    """Those of the promised formats that this Pillow and its plugins know."""
+    with suppress(ImportError):
+        import pillow_heif  # an extra
+
+        pillow_heif.register_heif_opener()
+    Image.init()
+    return [name for name in _FORMATS if name in Image.OPEN]
+
+
+@dataclass(frozen=True)
+class _Pixels:
+    """A decoded file, upright."""
+
+    image: Image.Image
+    stored: str
+    """How the file stores them, in Pillow's words."""
+    low: Image.Image | None
+    """The low bytes of 16-bit colours; of grey with alpha the high and the low ones."""
+    transform: ImageCms.ImageCmsTransform | None
+    """From 8-bit colours, as the file's profile means them, to sRGB."""
+    metadata: Metadata
+
+    @property
+    def transparent(self) -> bool:
+        bands, palette = self.image.getbands(), self.image.palette
+        return "A" in bands or "a" in bands or "transparency" in self.image.info or bool(palette and palette.mode.endswith("A"))
+
+    def rows(self, top: int, bottom: int) -> np.ndarray:
+        """RGB or RGBA of some rows, float32 [rows, W, 3 or 4] in 0..1."""
+        box = (0, top, self.image.width, bottom)
+        band = self.image.crop(box)
+        alpha: np.ndarray | None = None
+        if self.low is not None:
+            values = self._deep(band, self.low.crop(box))
+            colors = values[..., :3] / np.float32(65535)
+            alpha = values[..., 3:] / np.float32(65535) if values.shape[2] == 4 else self._is_visible(values)
+        elif _is_deep_grey(band):
+            values = np.asarray(band, dtype=np.float32)[..., None]
+            colors, alpha = (self._share(values)).repeat(3, 2), self._is_visible(values)
+        else:
+            band = band.convert(_STRAIGHT.get(band.mode, band.mode))
+            colors = np.asarray(self._rgb(band), dtype=np.float32) / 255
+            if self.transparent:
+                alpha = np.asarray(band.convert("RGBA").getchannel("A"), dtype=np.float32)[..., None] / 255
+            return colors if alpha is None else np.concatenate([colors, alpha], 2)
+        if self.transform:  # littleCMS is reached through 8 bits only
+            colors = np.asarray(self._rgb(Image.fromarray(np.rint(colors * 255).astype(np.uint8))), dtype=np.float32) / 255
+        return np.concatenate([colors, alpha], 2) if self.transparent else colors
+
+    def _deep(self, high: Image.Image, low: Image.Image) -> np.ndarray:
+        """uint16 [rows, W, 3 or 4] of both bytes of the colours."""
+        if self.stored == _GREY_AND_ALPHA:
+            return np.asarray(low).view(">u2").astype(np.uint16)[..., [0, 0, 0, 1]]
+        return np.asarray(high).astype(np.uint16) << 8 | np.asarray(low)
+
+    def _rgb(self, band: Image.Image) -> Image.Image:
+        if self.transform is None:
+            return band.convert("RGB")
+        mode = self.transform.input_mode
+        return self.transform.apply(band if band.mode == mode else band.convert(mode))
+
+    def _share(self, values: np.ndarray) -> np.ndarray:
+        if not np.isfinite(values).all():
+            raise ValueError("it holds NaN or infinite values")
+        # 16-bit files give 0..65535; float images are taken as 0..1 unless they exceed it.
+        extrema: Any = self.image.getextrema()
+        return np.clip(values / max(1.0 if self.image.mode == "F" else 65535.0, extrema[1]), 0, 1)
+
+    def _is_visible(self, values: np.ndarray) -> np.ndarray:
+        """float32 [rows, W, 1]: 0 where `values` [rows, W, C] are the colour that the file calls transparent."""
+        return (values != np.asarray(self.image.info.get("transparency", -1))).any(2, keepdims=True).astype(np.float32)
+
+
+def _load(path: Path) -> _Pixels:
+    try:
+        return _pixels(path)
+    except ValueError as error:
+        if "MAX_TEXT" not in str(error):
+            raise
+    # Workflows of a megabyte and more are written into PNG files; nothing here reads them.
+    return _pixels(_without_text(path.read_bytes()))
+
+
+def _pixels(source: Path | bytes) -> _Pixels:
+    image = _open(source)
+    stored = _stored(image)
+    image.load()
+    low = None
+    if stored in _LOW_BYTES:
+        low = _open(source)
+        low.tile = [_stored_as(tile, _LOW_BYTES[stored]) for tile in low.tile]
+        low.load()
+    orientation = orientation_of(exif_of(image))
+    metadata = metadata_of(exif_of(image), image.info.get("dpi"), turned=orientation >= 5)
+    if orientation in _TURNS:
+        image = image.transpose(_TURNS[orientation])
+        low = low and low.transpose(_TURNS[orientation])
+    return _Pixels(image, stored, low, _transform(image), metadata)
+
+
+def _open(source: Path | bytes) -> ImageFile.ImageFile:
+    image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=_formats())
+    if image.width * image.height > MAX_PIXELS:
+        raise Image.DecompressionBombError(f"{image.width} x {image.height} pixels, more than {MAX_PIXELS // 10**6} million")
+    return image
+
+
+def _transform(image: Image.Image) -> ImageCms.ImageCmsTransform | None:
+    profile = image.info.get("icc_profile")
+    if image.mode == "LAB":
+        return to_srgb(b"", "LAB")
+    if not isinstance(profile, bytes) or not profile:
+        return None
+    grey = image.mode in ("1", "L", "LA", "La") or _is_deep_grey(image)
+    mode = image.mode if image.mode == "CMYK" else "L" if grey else "RGB"
+    return to_srgb(profile, mode) or (to_srgb(profile, "RGB") if grey else None)
+
+
+def _is_deep_grey(image: Image.Image) -> bool:
+    return image.mode == "F" or image.mode.startswith("I")
+
+
+# 16 bits
+
+
+def _stored(image: ImageFile.ImageFile) -> str:
+    """How the file stores its pixels, in Pillow's words."""
+    arguments = image.tile[0][3] if image.tile else ""
+    return str(arguments if isinstance(arguments, str) or not arguments else arguments[0])
+
+
+def _stored_as(tile: Any, mode: str) -> Any:
+    *place, arguments = tile
+    return (*place, mode if isinstance(arguments, str) else (mode, *arguments[1:]))
+
+
+# PNG
+
+
+def _without_text(data: bytes) -> bytes:
+    """A PNG file without its texts."""
+    kept, start = [data[:8]], 8
+    while start < len(data):
+        length = int.from_bytes(data[start : start + 4], "big") + 12
+        if data[start + 4 : start + 8] not in (b"tEXt", b"zTXt", b"iTXt"):
+            kept.append(data[start : start + length])
+        start += length
+    return b"".join(kept)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
 import signal
 import sys
 import threading
@@ -47,8 +46,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return options.run(options)
     except KeyboardInterrupt:
         tell("stopped")
-    except BrokenPipeError:  # whoever read what is printed has had enough of it, as `head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:
         if options.debug:
             raise

@@ -25,6 +25,6 @@ def _convert(options: argparse.Namespace) -> int:
     if options.decoder and len(options.files) > 1:
         raise ModelError(f"--decoder takes the decoder out of one model, but {len(options.files)} files were given.")
     output = Path(options.output)
-    check_new(output, options.overwrite)
+    check_new(output, options.overwrite, options.files)
     say(extract_decoder(Path(options.files[0]), output) if options.decoder else convert(options.files, output))
     return 0

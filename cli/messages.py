@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TextIO
 
@@ -33,4 +34,8 @@ def _write(text: str, stream: TextIO) -> None:
     # (a name that is no UTF-8) or one that the terminal's encoding lacks would raise.
     shown = "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
     encoding = stream.encoding or "utf-8"
-    tqdm.write(shown.encode(encoding, "backslashreplace").decode(encoding), file=stream)
+    try:
+        tqdm.write(shown.encode(encoding, "backslashreplace").decode(encoding), file=stream)
+        stream.flush()
+    except BrokenPipeError:  # whoever read this has had enough, as `head`; the work goes on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

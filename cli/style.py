@@ -29,7 +29,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def _save(options: argparse.Namespace) -> int:
     output = Path(options.output)
     check_extension(output, {".safetensors"})
-    check_new(output, options.overwrite)
+    check_new(output, options.overwrite, [options.model] if options.model else [])
     model = load_model(options)
     mask = read_mask(options.mask) if options.mask else None
     style = model.encode_style(read_picture(options.image), mask, options.style_size, Path(options.image).stem)

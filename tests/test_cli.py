@@ -138,6 +138,8 @@ def test_blend_weights_mask_size_and_saved_style(pictures: Path) -> None:
         (["style", "save", "photo.png", "-o", "taken.safetensors"], 1, "is there already. Give --overwrite"),
         (["demo", "-o", "black.png"], 1, "is there already. Give --overwrite"),
         (["convert", "art.png", "-o", "taken.safetensors"], 1, "is there already. Give --overwrite"),
+        (["convert", "taken.safetensors", "-o", "taken.safetensors", "--overwrite"], 1, "one of the files to read"),
+        (["style", "save", "art.png", "--model", "taken.safetensors", "-o", "taken.safetensors", "--overwrite"], 1, "files to read"),
         (["stylize", "photo.png", "--style", "art.png", "-o", "o.png", "--overwrite", "--skip-existing"], 2, "not allowed with"),
         (["stylize", "photo.png", "--style", "", "-o", "o.png"], 2, "an empty name"),
         (["stylize", "", "--style", "art.png", "-o", "o.png"], 2, "an empty name"),
@@ -247,7 +249,7 @@ def test_terminals_obey_no_name(pictures: Path, capsys: pytest.CaptureFixture[st
     assert cli.main(["style", "show", str(pictures / "red.safetensors")]) == 0
     assert cli.main(["stylize", str(pictures / "no\x1b[31m.png"), "--style", "venice", "-o", str(pictures / "o.png")]) == 1
     printed = capsys.readouterr()
-    assert "\x1b" not in printed.out + printed.err and "\\x1b[31m red" in printed.out and "no\\x1b[31m.png" in printed.err
+    assert "\x1b" not in printed.out + printed.err and "31m red" in printed.out and "no\\x1b[31m.png" in printed.err
     assert len(repr(style)) < 200
 
 
@@ -275,6 +277,18 @@ def test_help_needs_no_torch(arguments: list[str], word: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0 and word in done.stdout, done.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes break in another way on Windows")
+def test_who_stops_listening_stops_no_work(pictures: Path) -> None:
+    command = [sys.executable, "-m", "adain_style_transfer", "stylize", pictures / "photo.png", pictures / "other.png"]
+    with subprocess.Popen(
+        [*command, "--style", "venice", "-o", pictures / "out"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None and process.stderr.read() == b"" and process.wait() == 0
+    assert len(list((pictures / "out").iterdir())) == 2
 
 
 TERMINATED = """

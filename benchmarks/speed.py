@@ -1,7 +1,7 @@
 """Time and memory of the models beside the plain pipeline: `python benchmarks/speed.py --out results`.
 
-A table on the terminal, OUT.json and, with matplotlib (the extra `bench`), OUT.png. All runs are made side by side in one process;
-each figure is the median of n after a warm-up. A style is encoded once for many pictures, so it is not part of a run, except in
+A table on the terminal, OUT.json and OUT.png, which needs matplotlib (`pip install matplotlib`). All runs are made side by side in one
+process; each figure is the median of n after a warm-up. A style is encoded once for many pictures, so it is not part of a run, except in
 the plain pipeline: the paper's network in float32, written with library calls as its public re-implementations write it. `rate` is
 the arithmetic of the convolutions per second, as a share of what one large convolution reaches in the same dtype; tiles compute
 some of it twice. `--runs` chooses runs by a part of their names: how the automatic choice does from size to size is shown by
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import importlib.util
 import json
 import statistics
 import time
@@ -167,6 +168,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--out", type=Path, default=None, help="OUT.json and OUT.png")
     options = parser.parse_args()
+    if options.out and not importlib.util.find_spec("matplotlib"):  # before minutes of measuring
+        parser.error("--out draws a picture too, which needs matplotlib: pip install matplotlib")
 
     results: list[Result] = []
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, median of {options.repeats}")

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import sys
 import tempfile
 import time
 
 import torch
+from adain_style_transfer.adain import AdaINError
 from adain_style_transfer.training.recipe import add_options, read_recipe
 from adain_style_transfer.training.train import Trainer
 from torch.utils.flop_counter import FlopCounterMode
@@ -20,7 +22,16 @@ from torch.utils.flop_counter import FlopCounterMode
 WARM_UP = 2
 
 
-def main() -> None:
+def main() -> int:
+    try:
+        measure()
+    except (AdaINError, OSError) as error:
+        print(f"benchmarks/training.py: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def measure() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", help="TOML file of settings; the options below override it")
     parser.add_argument("--timed", type=int, default=5, help="steps to time (default 5)")
@@ -46,4 +57,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -341,6 +341,60 @@ def test_runs_that_cannot_be_resumed(recipe, tmp_path):
             Trainer(recipe(steps=3), True)
 
 
+def test_a_checkpoint_of_another_program_or_damaged(recipe, tmp_path):
+    run(recipe(steps=2))
+    path = tmp_path / "run" / checkpoint.NAME
+    whole = path.read_bytes()
+    state = torch.load(path, weights_only=True)
+    key = next(iter(state["model"]))
+    for other in ({"state_dict": {}}, [1], {"recipe": {}}, {**state, "recipe": 3}, torch.zeros(3)):
+        torch.save(other, path)
+        with pytest.raises(RecipeError, match=r"is no checkpoint of adain-train"):
+            Trainer(recipe(steps=3), True)
+    for part in ("model", "average", "optimizer"):
+        torch.save({**state, part: {"x": torch.zeros(3)}}, path)
+        with pytest.raises(RecipeError, match="does not fit the recipe's model"):
+            Trainer(recipe(steps=3), True)
+    torch.save({**state, "model": {**state["model"], key: state["model"][key] * torch.nan}}, path)
+    with pytest.raises(RecipeError, match=rf"damaged: model\.{key} holds NaN"):
+        Trainer(recipe(steps=3), True)
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 1
+    path.write_bytes(flipped)
+    with pytest.raises(RecipeError, match=r"damaged: .*[Cc]hecksum|damaged: .*CRC"):
+        Trainer(recipe(steps=3), True)
+
+
+def test_a_run_is_not_destroyed_by_a_forgotten_resume(recipe, tmp_path, caplog):
+    command = arguments(recipe(steps=2))
+    assert train.main(command) == 0
+    assert train.main(command) == 1
+    assert "There is a run in" in caplog.text and "--resume" in caplog.text and "--overwrite" in caplog.text
+    (tmp_path / "run" / checkpoint.NAME).unlink()  # the exported model alone
+    assert train.main(command) == 1
+    assert train.main([*command, "--overwrite"]) == 0
+    assert (tmp_path / "run" / checkpoint.NAME).is_file()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_asked_to_stop_saves(recipe, tmp_path, number):
+    steps = 3000
+    command = [sys.executable, "-m", "adain_style_transfer.training.train", *arguments(recipe(steps=steps, log_every=1))]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        for line in process.stderr:
+            if "step 2 " in line:
+                break
+        process.send_signal(number)
+        rest = process.stderr.read()
+    assert process.returncode == 1 and "Traceback" not in rest
+    last = rest.strip().splitlines()[-1]
+    assert "which is saved. The same command with --resume goes on from there" in last, rest
+    saved = torch.load(tmp_path / "run" / checkpoint.NAME, weights_only=True)
+    assert f"Stopped after step {saved['step']}," in last and saved["step"] < steps
+    assert not [path for path in (tmp_path / "run").iterdir() if path.name.startswith(".")]
+    assert Trainer(recipe(steps=steps), True).step == saved["step"]
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [

@@ -1,6 +1,6 @@
 """Score a model, or a folder of pictures that another made, by the paper's losses and more.
 
-    adain-evaluate MODEL --content PHOTOS --style ARTWORKS --loss-network vgg19.safetensors [--sizes 256 512 1024] [--out FOLDER]
+    adain-evaluate MODEL --content PHOTOS --style ARTWORKS --loss-network vgg-normalised [--sizes 256 512 1024] [--out FOLDER]
     adain-evaluate FOLDER ...                   of pictures named CONTENT__STYLE.png, as `adain stylize --pairs` writes them
 
 Every content is painted in every style, both scaled to each of the sizes, and scored at 512 pixels: a model that works
@@ -28,6 +28,7 @@ from ..adain.model import StyleTransferModel
 from ..adain.sheet import contact_sheet
 from ..adain.transfer import stylize
 from ..weights import load_model
+from ..weights.loading import weights_path
 from .data import find_images
 from .losses import LossNetwork
 from .metrics import Judge, Scores, eight_bit
@@ -197,7 +198,7 @@ def _size(text: str) -> int:
 
 def _run(options: argparse.Namespace) -> None:
     device = _device(options.device)
-    judge = Judge(LossNetwork(options.loss_network), device, getattr(torch, options.judge_dtype))
+    judge = Judge(LossNetwork(weights_path(options.loss_network)), device, getattr(torch, options.judge_dtype))
     evaluation = Evaluation(judge, _images(options.content), _images(options.style), options.cell)
     out = Path(options.out) if options.out else None
     if out:
@@ -224,7 +225,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--content", nargs="+", required=True, help="photographs: files, or folders to walk")
     parser.add_argument("--style", nargs="+", required=True, help="artworks: files, or folders to walk")
-    parser.add_argument("--loss-network", required=True, help="safetensors file of VGG-19 to relu4_1, unit-mean channels")
+    parser.add_argument(
+        "--loss-network", required=True, help="VGG-19 to relu4_1: a file, or an id of `adain models` such as vgg-normalised"
+    )
     parser.add_argument("--sizes", type=_size, nargs="+", default=[SCORED], help="short sides in pixels to paint at (default: 512)")
     parser.add_argument("--clip", type=Path, help="the photograph to film for temporal consistency (default: the first content)")
     parser.add_argument("--out", help="folder for scores.json and the contact sheets")
@@ -237,6 +240,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _run(parser.parse_args(arguments))
     except (AdaINError, OSError) as error:
         print(f"adain-evaluate: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("adain-evaluate: stopped", file=sys.stderr)
         return 1
     return 0
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from ..adain.errors import ImageError
-from ..adain.images import read_picture, resize, write_picture
+from ..adain.images import read_picture, resize
 from ..adain.model import StyleTransferModel
 from ..adain.transfer import stylize
 from .data import find_images
@@ -19,14 +18,14 @@ _COUNT = 5
 _SIDE = 192
 
 
-def write_preview(model: StyleTransferModel, recipe: Recipe, path: Path) -> None:
-    """A PNG with styles down the left, contents along the top, and `model`'s pictures between."""
+def preview(model: StyleTransferModel, recipe: Recipe) -> Tensor:
+    """[1, 3, H, W] in 0..1: styles down the left, contents along the top, and `model`'s pictures between."""
     contents, styles = (_samples(folder) for folder in (recipe.content, recipe.style))
     rows = [torch.cat([torch.ones(1, 3, _SIDE, _SIDE), *contents], 3)]
     for style in styles:
         made = model.encode_style(style)
         rows.append(torch.cat([style, *(stylize(model, content, made) for content in contents)], 3))
-    write_picture(path, torch.cat(rows, 2))
+    return torch.cat(rows, 2)
 
 
 def _samples(folder: str) -> list[Tensor]:

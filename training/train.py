@@ -1,9 +1,9 @@
 """Train a style-transfer model.
 
-    adain-train --recipe training/recipes/lite.toml --content PHOTOS --style ARTWORKS --loss-network vgg19.safetensors
+    adain-train --recipe training/recipes/lite.toml --content PHOTOS --style ARTWORKS --loss-network vgg-normalised
     python training/train.py ...                                    the same
     accelerate launch training/train.py ...                         several GPUs or machines
-    adain-train --recipe ... --resume                               go on after a stop
+    adain-train --recipe ... --resume                               go on after a stop (Ctrl-C is one)
 
 `lite` is trained end to end; `vgg19` and `kuko6` keep their encoder (--encoder) and train the decoder. The encoder and
 the loss network are files or ids of `adain models`, downloaded on first use; docs/training.md tells more.
@@ -42,19 +42,20 @@ from ..adain.architectures.kuko6 import SOURCE_ENCODER, Kuko6
 from ..adain.architectures.lite import Lite
 from ..adain.architectures.vgg19 import NAOTO_ENCODER, VGG19, renamed
 from ..adain.errors import AdaINError
+from ..adain.images import write_picture
 from ..adain.model import StyleTransferModel
 from ..adain.moments import Statistics
 from ..adain.transfer import render
 from ..weights import read_model, save_model
-from ..weights.catalog import find_entry
 from ..weights.foreign import read_tensors
-from ..weights.hub import get
+from ..weights.loading import weights_path
 from . import checkpoint
 from .data import Crops, find_images, to_float
 from .losses import LossNetwork
 from .objective import Batch, FrozenPainter, Objective
-from .preview import write_preview
+from .preview import preview
 from .recipe import Recipe, RecipeError, add_options, read_recipe
+from .stopping import stop_requests
 from .transposed import start_from_encoder
 
 _logger = logging.getLogger(__name__)
@@ -103,17 +104,24 @@ class Trainer:
         writer = SummaryWriter(self.folder / "tensorboard") if main else None
         bar = tqdm(total=recipe.steps, initial=self.step, unit="step", disable=None if main else True)
         started, first = time.perf_counter(), self.step
-        for content, style in zip(contents, styles, strict=True):
-            self._set_learning_rate()
-            self.train_step(content, style)
-            self.step += 1
-            bar.update()
-            if self.step % recipe.log_every == 0 and main:
-                self._log(writer, (time.perf_counter() - started) / (self.step - first))
-            if self.step % recipe.save_every == 0 or self.step == recipe.steps:
-                self.save()
-            if self.step % recipe.preview_every == 0 and main:
-                write_preview(self.averaged(), recipe, self.folder / f"preview-{self.step:06d}.png")
+        with stop_requests() as stop_requested:
+            for content, style in zip(contents, styles, strict=True):
+                self._set_learning_rate()
+                self.train_step(content, style)
+                self.step += 1
+                bar.update()
+                if self.step % recipe.log_every == 0 and main:
+                    self._log(writer, (time.perf_counter() - started) / (self.step - first))
+                stopping = stop_requested()
+                if self.step % recipe.save_every == 0 or self.step == recipe.steps or stopping:
+                    self.save()
+                if self.step % recipe.preview_every == 0 and main:
+                    self._preview(writer)
+                if stopping and self.step < recipe.steps:
+                    bar.close()
+                    raise StoppedError(
+                        f"Stopped after step {self.step}, which is saved. The same command with --resume goes on from there."
+                    )
         bar.close()
         if writer:
             writer.close()
@@ -150,6 +158,12 @@ class Trainer:
     def save(self) -> None:
         if self.accelerator.is_main_process:
             checkpoint.save(self.folder, self.recipe, self.step, self.model, self.average, self.optimizer)
+
+    def _preview(self, writer: SummaryWriter | None) -> None:
+        sheet = preview(self.averaged(), self.recipe)
+        write_picture(self.folder / f"preview-{self.step:06d}.png", sheet)
+        if writer:
+            writer.add_image("preview", sheet[0], self.step)
 
     def export(self) -> Path:
         path = self.folder / f"adain-{self.recipe.architecture}.safetensors"
@@ -197,6 +211,10 @@ class Trainer:
             for name, value in means.items():
                 writer.add_scalar(name, value, self.step)
             writer.add_scalar("seconds per step", seconds, self.step)
+
+
+class StoppedError(AdaINError):
+    """A run that was asked to stop, and whose checkpoint was saved."""
 
 
 class Rendering(nn.Module):
@@ -251,24 +269,26 @@ def fresh_model(recipe: Recipe) -> StyleTransferModel:
     return model
 
 
-def weights_path(name: str) -> Path:
-    """The file `name`, or that of the catalogue entry with this id, which is downloaded if it is not there yet."""
-    path = Path(name)
-    return get(name) if name and not path.exists() and find_entry(name) else path
-
-
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="adain-train", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", help="TOML file of settings; the options below override it")
-    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+    existing = parser.add_mutually_exclusive_group()
+    existing.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+    existing.add_argument("--overwrite", action="store_true", help="begin anew where --out already holds a run")
     add_options(parser)
     options = vars(parser.parse_args(arguments))
-    recipe_path, resume = options.pop("recipe"), options.pop("resume")
+    recipe_path, resume, overwrite = (options.pop(name) for name in ("recipe", "resume", "overwrite"))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     try:
-        Trainer(read_recipe(recipe_path, options), resume).run()
+        recipe = read_recipe(recipe_path, options)
+        if not (resume or overwrite):
+            checkpoint.refuse_existing(Path(recipe.out))
+        Trainer(recipe, resume).run()
     except (AdaINError, OSError) as error:
         _logger.error("%s", error)
+        return 1
+    except KeyboardInterrupt:
+        _logger.error("Stopped at once. What was saved before is whole: the same command with --resume goes on from there.")
         return 1
     return 0
 

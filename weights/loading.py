@@ -47,6 +47,20 @@ def load_model(
     return model.to(device, dtype or default_dtype(device), memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
 
+def weights_path(name: str) -> Path:
+    """The file `name`, or that of the catalogue entry with this id, which is downloaded if it is not there yet."""
+    path = Path(name)
+    if not name or path.exists():
+        return path
+    from .catalog import find_entry
+
+    if (entry := find_entry(name)) is None:
+        return path
+    from .hub import get  # here as in _from_catalog
+
+    return get(entry)
+
+
 def _from_catalog(name: str, folder: Path | None, progress: Callable[[int, int], None] | None) -> Path:
     # Imported here: the Hub's client builds on this module, and models that are at hand do without it.
     from .catalog import entries

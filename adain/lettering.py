@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from PIL import ImageFont
+from PIL import Image, ImageDraw, ImageFont
 from PIL.ImageFont import FreeTypeFont
 
 _SYSTEM_FONTS = (
@@ -37,4 +37,6 @@ def _has(font: FreeTypeFont, text: str) -> bool:
 
 
 def _drawn(font: FreeTypeFont, letter: str) -> bytes:
-    return bytes(font.getmask(letter))
+    image = Image.new("L", (2 * round(font.size), 2 * round(font.size)))
+    ImageDraw.Draw(image).text((0, 0), letter, 255, font)
+    return image.tobytes()

@@ -13,17 +13,17 @@ from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 
-from .. import weights
 from ..adain import AdaINError
 from ..adain.color import ColorMode
 from ..weights import EMBEDDED, preset_names
+from ..weights.presets import FIRST_PRESET
+from ..weights.samples import sample_path
 from . import painting
 from .proxy import no_proxy
 
 _STYLES = 4
 _SIDES = [("as it is", 0), ("512", 512), ("768", 768), ("1024", 1024), ("1536", 1536), ("2048", 2048)]
-_SAMPLES = Path(weights.__file__).parent / "samples"
-_EXAMPLES = (("astronaut.jpg", "great-wave", 1.0), ("cat.jpg", "the-scream", 1.0), ("coffee.jpg", "water-lilies", 0.8))
+_EXAMPLES = (("coffee", FIRST_PRESET, 1.0), ("astronaut", "kuniyoshi", 1.0), ("cat", "cafe-terrace", 0.8))
 
 _COLORS = {"style": "the style's", "keep": "the photograph's, kept", "match": "the photograph's, matched"}
 
@@ -54,7 +54,7 @@ def build() -> gr.Blocks:
         controls = [content, strength, color, size, model, *(part for style in styles for part in style)]
         painted = run.click(_paint, controls, [result, download], concurrency_limit=1, api_name="paint")
         stop.click(None, cancels=[painted], queue=False)
-        gr.Examples([[str(_SAMPLES / name), preset, amount] for name, preset, amount in _EXAMPLES], [content, styles[0][1], strength])
+        gr.Examples([[str(sample_path(name)), preset, amount] for name, preset, amount in _EXAMPLES], [content, styles[0][1], strength])
     return page.queue(max_size=20)
 
 
@@ -93,7 +93,7 @@ def _style(number: int) -> tuple[gr.Image, gr.Dropdown, gr.Slider]:
     with gr.Column(min_width=160):
         picture = _picture(f"Style {number + 1}", 200)
         preset = gr.Dropdown(
-            [("none", ""), *preset_names()], value="great-wave" if number == 0 else "", label="or a preset", info="a picture goes first"
+            [("none", ""), *preset_names()], value=FIRST_PRESET if number == 0 else "", label="or a preset", info="a picture goes first"
         )
         weight = gr.Slider(0, 1, 1, step=0.05, label="Weight")
     return picture, preset, weight

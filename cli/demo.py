@@ -8,17 +8,17 @@ from pathlib import Path
 from torch import Tensor
 from tqdm import tqdm
 
-from .. import weights as weight_files
 from ..adain.images import read_picture, write_picture
 from ..adain.sheet import contact_sheet
 from ..adain.transfer import stylize
 from ..weights import presets
+from ..weights.presets import FIRST_PRESET
+from ..weights.samples import sample_names, sample_path
 from .messages import say
 from .options import add_model_options, add_overwrite, load_model, make_folder, path
 from .targets import check_extension, check_new
 
-_SAMPLES = Path(weight_files.__file__).parent / "samples"
-_PRESETS = ("great-wave", "the-scream", "venice", "the-star", "schiele")
+_PRESETS = (FIRST_PRESET, "kuniyoshi", "cafe-terrace", "the-star", "the-scream")
 _SHEET = "adain-demo.png"
 
 
@@ -35,7 +35,7 @@ def _demo(options: argparse.Namespace) -> int:
     check_new(output, options.overwrite or options.output == _SHEET)
     model = load_model(options)
     make_folder(output.parent)
-    contents = [read_picture(sample).rgb for sample in sorted(_SAMPLES.glob("*.jpg"))]
+    contents = [read_picture(sample_path(name)).rgb for name in sample_names()]
     styles = [presets.load_preset(model, name) for name in _PRESETS]
     rows = []
     with tqdm(total=len(contents) * len(styles), unit="picture", disable=None) as bar:

@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 from .errors import VideoError
+from .extras import install
 
 try:
     import av
@@ -16,7 +17,7 @@ try:
     from av.filter import Graph
     from av.stream import Disposition
 except ImportError as error:
-    raise VideoError('Video needs PyAV, which is not installed. Run: pip install "adain-style-transfer[video]"') from error
+    raise install("Video", "av", VideoError) from error
 
 if int(av.__version__.split(".")[0]) < 16:  # chapters, attachments and the durations of frames came with 16
     raise VideoError(f'Video needs PyAV 16 or newer, but {av.__version__} is installed. Run: pip install --upgrade "av>=16"')

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .color import luma
-from .errors import AdaINError
+from .extras import install
 from .resample import doubled
 
 _FINEST = 90
@@ -70,7 +70,7 @@ def flow_motion() -> Callable[[Tensor, Tensor], Tensor]:
     try:
         import cv2
     except ImportError as error:
-        raise AdaINError('Flow needs OpenCV, which is not installed. Run: pip install "adain-style-transfer[flow]"') from error
+        raise install("Flow", "opencv-python-headless") from error
     dis: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
 
     def grey(image: Tensor) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ..adain.errors import AdaINError
+from ..adain.extras import install
 from .options import port
 
 
@@ -20,6 +20,6 @@ def _app(options: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         if error.name != "gradio":
             raise
-        raise AdaINError("The app needs gradio. Run `pip install gradio`, or install this package with the extra `app`.") from error
+        raise install("The app", "gradio") from error
     launch(options.host, options.port)
     return 0

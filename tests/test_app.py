@@ -103,7 +103,7 @@ def test_without_gradio(monkeypatch, capsys):
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "gradio", None)
     assert cli(["app"]) == 1
-    assert "needs gradio. Run `pip install gradio`" in capsys.readouterr().err
+    assert "needs gradio, which is not installed. Run `pip install gradio`" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("proxy", [{"HTTP_PROXY": "http://127.0.0.1:9"}, {"ALL_PROXY": "socks://127.0.0.1:9"}])

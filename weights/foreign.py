@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..adain.errors import ModelError
+from ..adain.extras import install
 from .tensors import open_tensors
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -79,7 +80,7 @@ def _read_keras(path: Path) -> dict[str, Tensor]:
     try:
         import h5py  # optional: only these files need it
     except ImportError as error:
-        raise ModelError(f"{path} is a Keras file. Run `pip install h5py` to read it.") from error
+        raise install(f"The Keras file {path}", "h5py", ModelError) from error
     found: dict[str, Tensor] = {}
 
     def visit(name: str, item: object) -> None:

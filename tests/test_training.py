@@ -381,6 +381,7 @@ def test_a_run_that_is_asked_to_stop_saves(recipe, tmp_path, number):
     steps = 3000
     command = [sys.executable, "-m", "adain_style_transfer.training.train", *arguments(recipe(steps=steps, log_every=1))]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
         for line in process.stderr:
             if "step 2 " in line:
                 break

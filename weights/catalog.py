@@ -86,6 +86,29 @@ class Source:
         """The file's own name, without its folders."""
         return PurePosixPath(self.path).name
 
+    @property
+    def file_name(self) -> str:
+        """The name in the models folder of a file that is in no catalogue, unlike that of any other."""
+        stem, dot, suffix = "--".join([*self.repo_id.split("/"), *self.path.split("/")]).rpartition(".")
+        if self.repo_type != "model":
+            stem = f"{self.repo_type}--{stem}"
+        if self.revision != "main":
+            stem += "@" + self.revision.replace("/", "-")
+        return f"{stem}{dot}{suffix}"
+
+    @staticmethod
+    def of_file(name: str) -> Source | None:
+        """The source whose `file_name` is `name`; None for the name of another file."""
+        stem, dot, suffix = name.rpartition(".")
+        stem, _, revision = stem.partition("@")
+        kind, _, rest = stem.partition("--")
+        repo_type, rest = (kind, rest) if kind in ("space", "dataset") else ("model", stem)
+        try:
+            owner, repo, *path = rest.split("--")
+            return Source(f"{owner}/{repo}", "/".join(path) + dot + suffix, repo_type, revision or "main").checked(name) if path else None
+        except (ValueError, ModelError):
+            return None
+
     def __str__(self) -> str:
         return f"{_PREFIXES[self.repo_type]}{self.repo_id}/{self.path}"
 
@@ -184,6 +207,14 @@ def entries(folder: Path | None = None) -> list[Entry]:
             raise ModelError(f"{own} has entries with the names of ours: {', '.join(again)}. Give them other names.")
         found |= added
     return list(found.values())
+
+
+def fetched(folder: Path) -> list[Source]:
+    """The files in `folder` that were downloaded by their place on the Hub."""
+    if not folder.is_dir():
+        return []
+    found = (Source.of_file(path.name) for path in sorted(folder.iterdir()) if path.is_file())
+    return [source for source in found if source is not None]
 
 
 def find_entry(name: str, folder: Path | None = None) -> Entry | None:

@@ -218,18 +218,8 @@ def _offline(error: Exception) -> Cause | None:
 
 def _by_hand(source: Source, folder: Path, sha256: str | None) -> str:
     check = f", sha256 {sha256}" if sha256 else ""
-    rename = "any name will do, the file is known by its hash" if sha256 else f"under the name {file_name(source)}"
+    rename = "any name will do, the file is known by its hash" if sha256 else f"under the name {source.file_name}"
     return f"download {source.name}{check} from {url_of(source)} yourself and put it in {folder} ({rename})."
-
-
-def file_name(source: Source) -> str:
-    """A name for a file that is in no catalogue, unlike that of any other."""
-    stem, dot, suffix = "--".join([*source.repo_id.split("/"), *source.path.split("/")]).rpartition(".")
-    if source.repo_type != "model":
-        stem = f"{source.repo_type}--{stem}"
-    if source.revision != "main":
-        stem += "@" + source.revision.replace("/", "-")
-    return f"{stem}{dot}{suffix}"
 
 
 def megabytes(size: int) -> str:

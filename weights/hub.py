@@ -8,7 +8,7 @@ from pathlib import Path
 from ..adain.errors import ModelError
 from .catalog import Entry, File, Source, default_folder, entries, find_entry
 from .convert import convert, extract, made_from
-from .download import HubError, Progress, download, file_name
+from .download import HubError, Progress, download
 from .partial import fetch_tensors
 
 
@@ -27,7 +27,7 @@ def get(model: str | Entry, folder: str | os.PathLike[str] | None = None, progre
             raise ModelError(f"There is no model {model!r} in the catalogue. Give one of {names}, or owner/name/file of the Hub.")
         if found is None:
             source = Source.parse(model)
-            target = place / file_name(source)
+            target = place / source.file_name
             if not target.is_file():
                 download(source, target, progress=progress)
             return target

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -63,13 +64,22 @@ def weights_path(name: str) -> Path:
 
 def _from_catalog(name: str, folder: Path | None, progress: Callable[[int, int], None] | None) -> Path:
     # Imported here: the Hub's client builds on this module, and models that are at hand do without it.
-    from .catalog import entries
-    from .hub import get
+    from .catalog import Source, default_folder, entries
 
     models = {entry.id: entry for entry in entries(folder) if entry.architecture}
-    if name not in models:
-        raise ModelError(f"There is no model {name!r}. Give a safetensors file or one of: {', '.join(models)}.")
-    return get(models[name], folder, progress)
+    if name in models:
+        from .hub import get
+
+        return get(models[name], folder, progress)
+    # A path that is mistyped must not become a question to the Hub: what is named by its place there was fetched before.
+    advice = ""
+    with suppress(ModelError):  # it is no such place
+        source = Source.parse(name)
+        path = (folder or default_folder()) / source.file_name
+        if path.is_file():
+            return path
+        advice = f" If it is a file on the Hub, run `adain models get {name}` first."
+    raise ModelError(f"There is no model {name!r}. Give a safetensors file or one of: {', '.join(models)}.{advice}")
 
 
 def default_device() -> torch.device:

@@ -339,6 +339,31 @@ def test_the_default_folder(monkeypatch, tmp_path):
     assert catalog.default_folder() == tmp_path / "m"
 
 
+def test_a_model_fetched_by_its_place_is_found_and_listed(hub, tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "models"
+    monkeypatch.setenv("ADAIN_MODELS", str(folder))
+    weights.save_model(samples.small_lite(), tmp_path / "x.safetensors", {})
+    hub.add("me/m", "deep/x.safetensors", (tmp_path / "x.safetensors").read_bytes())
+    with pytest.raises(ModelError, match=r"no model 'me/m/deep/x\.safetensors'.* run `adain models get me/m/deep/x\.safetensors` first"):
+        weights.load_model("me/m/deep/x.safetensors")
+    assert not hub.log
+    for place in ("me/m/deep/x.safetensors", f"me/m/deep/x.safetensors@{COMMIT}"):
+        assert cli(["models", "get", place]) == 0
+        assert weights.load_model(place, "cpu").architecture == "lite"
+    capsys.readouterr()
+    assert cli(["models"]) == 0
+    listed = capsys.readouterr().out
+    words = [line.split()[:2] for line in listed.splitlines()]
+    assert ["me/m/deep/x.safetensors", "downloaded"] in words and [f"me/m/deep/x.safetensors@{COMMIT}", "downloaded"] in words
+
+
+def test_names_of_files_from_the_hub_can_be_read_back():
+    for text in ("owner/name/a/b.pt", "spaces/owner/name/b.pt", "datasets/o.x/n_y/b.safetensors"):
+        assert catalog.Source.of_file(catalog.Source.parse(text).file_name) == catalog.Source.parse(text)
+    for name in ("kuko6-puddle.safetensors", "a--b", "catalog.toml", "a--b.pt", "--", ".", "x--y--", "@--@--@.@"):
+        assert catalog.Source.of_file(name) is None
+
+
 def test_sources_are_written_as_they_are_read():
     for text in ("owner/name/a/b.pt", "spaces/owner/name/b.pt", "datasets/owner/name/b.pt"):
         assert str(catalog.Source.parse(text)) == text

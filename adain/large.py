@@ -141,7 +141,7 @@ def _paint(
             temporary.write_text(str(i + 1))
     if matched is None:
         return folder / "canvas.raw"
-    match_tiles(model, images, canvas, matched, coverage, tiles, advance)
+    match_tiles(model, images, canvas, matched, content, targets, coverage, request.strength, tiles, advance)
     return folder / "matched.raw"
 
 

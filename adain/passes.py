@@ -15,7 +15,8 @@ from torch import Tensor
 from .affine import RegionalAffine, RegionWeights, affine
 from .coverage import Coverage
 from .model import StyleTransferModel
-from .moments import Moments, Statistics, blend, color_moments
+from .moments import Moments, Statistics, color_moments
+from .reach import Reach
 
 Targets = Sequence[Sequence[Statistics]]
 """For each region, the style's statistics at every level."""
@@ -45,10 +46,22 @@ def render(
     everywhere). `strength` blends each target with the content's own statistics, which is the paper's
     interpolation of features. `adjust` may replace what was measured, level by level: see `Adjust`.
     """
+    return render_measured(model, images, targets, coverage, strength, adjust)[0]
+
+
+def render_measured(
+    model: StyleTransferModel,
+    images: Tensor,
+    targets: Targets,
+    coverage: Coverage | None = None,
+    strength: float | Tensor = 1.0,
+    adjust: Adjust | None = None,
+) -> tuple[Tensor, Content]:
+    """What `render` gives, and the moments it was painted with."""
     colors = measure_colors(model, images, coverage, adjust)
     encoded = encode(model, images, colors, targets, coverage, strength)
     content = measure_features(model, encoded, colors, coverage, adjust)
-    return _decode(model, encoded, content, targets, coverage, strength)
+    return _decode(model, encoded, content, targets, coverage, strength), content
 
 
 def measure(
@@ -175,7 +188,13 @@ def _decode(
     styled = [to_style(feature) for to_style, feature in zip(maps[:-1], finer, strict=True)]
     styled.append(coarsest if prepared else model.prepare(maps[-1](coarsest), modulations))
     height, width = encoded.size
-    return model.finish(encoded.padded, styled, modulations)[:, :, :height, :width]
+    picture = model.finish(encoded.padded, styled, modulations)
+    if model.color:
+        # Without contrast there is nothing to draw, and the network was never shown that: its colours are all.
+        shares = None if coverage is None or coverage.shares is None else model.pad(coverage.shares)
+        drawn = _mixed([reach.std for reach in _reached(content, targets)], shares)
+        picture = picture if drawn is None else torch.lerp(encoded.padded, picture, drawn.to(picture))
+    return picture[:, :, :height, :width]
 
 
 def _maps(
@@ -202,7 +221,32 @@ def _pairs(
     correction = 0 if model.color and not level else model.correction
     with torch.autocast(model.device.type, enabled=False):
         own = [region[level].statistics(correction) for region in content]
-        return [(o, blend([o, target[level]], [1 - strength, strength])) for o, target in zip(own, targets, strict=True)]
+        reached = _reached(content, targets)
+        return [(o, reach.toward(o, target[level], strength)) for o, target, reach in zip(own, targets, reached, strict=True)]
+
+
+def shown(content: Content, targets: Targets, coverage: Coverage | None, strength: float | Tensor) -> Tensor | None:
+    """How much of what is painted is laid over images whose moments are `content`: [B, 1, H, W] or [B, 1, 1, 1]; None for all of it.
+
+    It is what `coverage` shows, less where a region's style hardly reaches the picture, or its strength is low.
+    """
+    visible = _mixed([reach.shown(strength) for reach in _reached(content, targets)], None if coverage is None else coverage.shares)
+    if coverage is None or visible is None:
+        return visible if coverage is None else coverage.cover
+    return visible * coverage.cover
+
+
+def _reached(content: Content, targets: Targets) -> list[Reach]:
+    """How far the style of each region reaches."""
+    return [Reach.of(region[0], target[0]) for region, target in zip(content, targets, strict=True)]
+
+
+def _mixed(parts: Sequence[Tensor], shares: Tensor | None) -> Tensor | None:
+    """Numbers [B] of each region, mixed by their `shares` at each pixel: [B, 1, H, W] or [B, 1, 1, 1]; None if all are 1."""
+    if all(bool((part == 1).all()) for part in parts):
+        return None
+    everywhere = torch.stack(torch.broadcast_tensors(*parts), 1)[:, :, None, None]
+    return everywhere if shares is None else (shares * everywhere).sum(1, keepdim=True)
 
 
 def _masks(coverage: Coverage | None) -> Sequence[Tensor | None]:

@@ -25,6 +25,7 @@ from .errors import StyleError
 from .hold import Hold
 from .images import check_image
 from .model import StyleTransferModel
+from .passes import shown
 from .smoothing import Shots, merged, smoothed
 from .transfer import check_request
 from .work import Chunks, Task, Work, jumps, painted_groups, with_colors, with_features
@@ -103,7 +104,9 @@ def paint_frames(
             covered = None if coverage is None else coverage.cover
             weights = None if laid is None else laid.weights
             seen = work.canvas.seen(hold(work.canvas, image, painted, weights, new=new)).clamp(0, 1)
-            frame = lay_over(frame, apply_color_mode(color, frame, seen, covered), covered)
+            assert work.content is not None  # whatever was painted was measured
+            visible = shown(work.content, work.targets, coverage, work.task.strength)
+            frame = lay_over(frame, apply_color_mode(color, frame, seen, covered), visible)
         yield frame
 
 

@@ -18,7 +18,7 @@ from .coverage import Coverage
 from .kept import cells, feature_maps, part
 from .model import StyleTransferModel
 from .moments import color_moments
-from .passes import Content, Encoded, Targets, encode, measure_colors, measure_features, paint, prepare
+from .passes import Content, Encoded, Targets, encode, measure_colors, measure_features, paint, prepare, shown
 from .tiles import CPU_TILE, Tile, blocks, hull, plan
 from .union import Union
 
@@ -142,7 +142,8 @@ def paint_tiles(
         painted = inner.of(paint(model, seen, content, targets, seen_coverage, strength, features, prepared=kept is not None)).clamp_(0, 1)
         if color != "match":
             below, covered = inner.of(seen), None if seen_coverage is None else inner.of(seen_coverage.cover)
-            painted = lay_over(below, apply_color_mode(color, below, painted, covered), covered)
+            visible = shown(content, targets, None if seen_coverage is None else seen_coverage.map(inner.of), strength)
+            painted = lay_over(below, apply_color_mode(color, below, painted, covered), visible)
         _store(out, tile, painted)
         advance(1)
 
@@ -190,13 +191,16 @@ def match_tiles(
     images: Tensor,
     painted: Tensor,
     out: Tensor,
+    content: Content,
+    targets: Targets,
     coverage: Coverage | None,
+    strength: float,
     tiles: Sequence[Tile],
     advance: Advance,
 ) -> None:
     """Third pass, for the colour mode "match": `painted` moved to the colours of `images`, both [B, 3, H, W], into `out`.
 
-    `out` may be `painted` itself. Colours count where `coverage` lies.
+    `out` may be `painted` itself. Colours count where `coverage` lies. Other arguments as for `paint_tiles`.
     """
     union = Union()
     for tile in tiles:
@@ -208,7 +212,7 @@ def match_tiles(
     to_colors = affine(own.statistics(), wanted.statistics())
     for tile in tiles:
         below, seen, above = _pair(model, images, painted, coverage, tile)
-        _store(out, tile, lay_over(below, to_colors(above).clamp(0, 1), None if seen is None else seen.cover))
+        _store(out, tile, lay_over(below, to_colors(above).clamp(0, 1), shown(content, targets, seen, strength)))
         advance(0)
 
 

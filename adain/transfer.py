@@ -15,7 +15,7 @@ from .images import Picture, check_image, check_mask
 from .kept import feature_maps, keeps
 from .model import StyleTransferModel
 from .moments import Statistics
-from .passes import Targets, measure, paint, render
+from .passes import Targets, measure, paint, render, render_measured, shown
 from .style import Region, Style
 from .tiles import Tile, choose_side, plan
 from .tiling import Advance, match_tiles, measure_tiles, paint_tiles
@@ -49,7 +49,9 @@ def stylize(
     `style` is one style for all, a batch of B styles (one per picture), or regions, each a style with its own mask.
     One picture with S styles gives S pictures. Pixels that no region covers take the base style (the Region without a mask),
     or stay as they are. `mask` [B or 1, 1, h, w] limits everything: where it is 0 the content is returned bit for bit,
-    and masked-out pixels take no part in the moments. `strength` 0..1 is the paper's alpha (equation 14).
+    and masked-out pixels take no part in the moments. `strength` 0..1 is the paper's alpha (equation 14); at 0
+    the content is returned, and near it more and more of it is laid over what the network makes. A picture with next to no contrast or
+    light of its own takes as much less of the style (`reach`).
     `color` is "style", "keep" (content's colours, stylised luma) or "match" (stylised, then moved to the content's
     colour moments). `chunk` is the number of frames processed together (0: chosen). Pictures larger than `tile` pixels a side
     (0: chosen for the device and its memory) are painted in tiles, frame by frame, with the result that they have in one piece.
@@ -113,9 +115,9 @@ def _stylize_chunk(
     images = images.to(model.device).contiguous()  # one order of summation, whatever the layout in memory
     images = images if images.dtype == torch.float64 else images.float()
     coverage = None if coverage is None else coverage.to(images.device, images.dtype)
-    stylized = render(model, images, targets, coverage, strength).clamp_(0, 1)
-    stylized = apply_color_mode(color, images, stylized, None if coverage is None else coverage.counted)
-    return lay_over(images, stylized, None if coverage is None else coverage.cover)
+    stylized, content = render_measured(model, images, targets, coverage, strength)
+    painted = apply_color_mode(color, images, stylized.clamp_(0, 1), None if coverage is None else coverage.counted)
+    return lay_over(images, painted, shown(content, targets, coverage, strength))
 
 
 def _stylize_tiles(
@@ -136,7 +138,7 @@ def _stylize_tiles(
     painted = torch.empty_like(out, dtype=torch.promote_types(out.dtype, torch.float32)) if color == "match" else out
     paint_tiles(model, images, painted, content, targets, coverage, strength, color, tiles, advance, kept)
     if color == "match":
-        match_tiles(model, images, painted, out, coverage, tiles, advance)
+        match_tiles(model, images, painted, out, content, targets, coverage, strength, tiles, advance)
 
 
 def check_request(model: StyleTransferModel, content: Tensor, regions: Sequence[Region], strength: float, color: str) -> int:

@@ -14,7 +14,7 @@ from .coverage import Coverage, coverage_of
 from .kept import feature_maps, fit, keeps
 from .model import StyleTransferModel
 from .moments import Moments, Statistics
-from .passes import Content, encode, measure_colors, measure_features, paint, render
+from .passes import Content, encode, measure_colors, measure_features, paint, render_measured
 from .style import Region
 from .tiles import Tile, choose_side, plan
 from .tiling import measure_tiles, measure_tiles_features, paint_tiles
@@ -107,7 +107,7 @@ def with_features(model: StyleTransferModel, stream: Iterable[Work], chunks: Chu
         keep = waiting > 0 and fit(model, size, waiting)
         for i, work in enumerate(group):
             rows = [level[i : i + 1] for level in encoded.features] if keep else None
-            yield replace(work, content=[[_row(moments, i) for moments in region] for region in content], features=rows)
+            yield replace(work, content=_rows(content, i), features=rows)
 
     return chunks.each(stream, measured)
 
@@ -126,9 +126,12 @@ def painted_groups(model: StyleTransferModel, group: Sequence[Work]) -> Iterable
         # "match" leaves what is painted as it is: colours and what is not covered come after it was held.
         paint_tiles(model, images, painted, content, targets, coverage, strength, "match", tiles, _unseen, features)
     elif contents:
-        painted = paint(model, images, _stacked(contents), targets, coverage, strength, features)
+        content = _stacked(contents)
+        painted = paint(model, images, content, targets, coverage, strength, features)
     else:
-        painted = render(model, images, targets, coverage, strength)
+        painted, content = render_measured(model, images, targets, coverage, strength)
+    if not contents:
+        group = [replace(work, content=_rows(content, i)) for i, work in enumerate(group)]
     return zip(group, images.split(1), painted.clamp_(0, 1).split(1), strict=True)
 
 
@@ -211,6 +214,10 @@ def _stacked(contents: Sequence[Content]) -> Content:
 
 def _joined(parts: Sequence[Tensor]) -> Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(list(parts))
+
+
+def _rows(content: Content, i: int) -> Content:
+    return [[_row(moments, i) for moments in region] for region in content]
 
 
 def _row(moments: Moments, i: int) -> Moments:

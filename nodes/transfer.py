@@ -203,8 +203,7 @@ def strength_input() -> io.Input:
         max=1.0,
         step=0.01,
         display_mode=io.NumberDisplay.slider,
-        tooltip="How much of the style is used. 1 (default) is all of it; lower stays nearer to the image, 0 gives the image "
-        "as the network redraws it.",
+        tooltip="How much of the style is used. 1 (default) is all of it; lower stays nearer to the image, 0 is the image itself.",
     )
 
 

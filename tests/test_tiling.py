@@ -203,7 +203,7 @@ def test_8_bit_pictures_are_painted_in_place_of_floats(lite, color):
     painted = torch.empty(values.shape, dtype=torch.float16) if color == "match" else out
     paint_tiles(lite, values, painted, content, *request, color, tiles, lambda steps: None)
     if color == "match":
-        match_tiles(lite, values, painted, out, coverage, tiles, lambda steps: None)
+        match_tiles(lite, values, painted, out, content, *request, tiles, lambda steps: None)
     assert (out.int() - (expected * 255).round().int()).abs().max() <= 1
     assert torch.equal(out[mask.expand_as(out) == 0], values[mask.expand_as(out) == 0])
 

@@ -105,15 +105,26 @@ def test_a_region_over_a_flat_sky_never_gives_nan(style, dtype):
 
 
 @given(height=st.integers(1, 40), width=st.integers(1, 40), seed=st.integers(0, 99))
-def test_strength_0_is_decode_of_encode(lite64, height, width, seed):
+def test_strength_0_is_the_content(lite64, height, width, seed):
+    content = picture(height, width, seed).double()
+    style = lite64.encode_style(picture(20, 20, seed + 1).double())
+    for color in COLORS:
+        assert torch.equal(stylize(lite64, content, style, strength=0, color=color), content)
+    near = stylize(lite64, content, style, strength=0.01)
+    assert (near - content).abs().mean() < 0.05
+
+
+@given(height=st.integers(4, 40), width=st.integers(4, 40), seed=st.integers(0, 99))
+def test_rendered_at_strength_0_is_decode_of_encode(lite64, height, width, seed):
     content = picture(height, width, seed).double()
     style = lite64.encode_style(picture(20, 20, seed + 1).double())
     own = lite64.statistics_of(content)
     # Its own statistics as the target: every map is the identity, up to the float64 of the colour map.
     features = lite64.encode(lite64.pad(content))
     plain = lite64.decode(lite64.pad(content), features, _modulations(lite64, own))[:, :, :height, :width]
-    got = stylize(lite64, content, style, strength=0)
-    torch.testing.assert_close(got, plain.clamp(0, 1), rtol=0, atol=1e-7)
+    with torch.no_grad():
+        got = render(lite64, content, [style.levels], strength=0)
+    torch.testing.assert_close(got, plain, rtol=0, atol=1e-7)
 
 
 def _modulations(model, target):

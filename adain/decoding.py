@@ -106,6 +106,15 @@ def decode_bytes(path: Path) -> Image.Image:
         return Image.fromarray(np.rint(values[..., :3] * 255).astype(np.uint8))
 
 
+def count_frames(path: Path) -> int:
+    """The frames of an animation or the pages of a document, of which `decode` reads the first; 1 if that cannot be told."""
+    try:
+        with Image.open(path, formats=_formats()) as image:
+            return 1 if image.format == "MPO" else getattr(image, "n_frames", 1)  # phones hide other views in there
+    except Exception:  # of every kind, in damaged files
+        return 1
+
+
 def is_known(path: Path) -> bool:
     """Whether the file at `path` begins as one of a promised format does, of any size."""
     try:
@@ -124,11 +133,11 @@ def _planes(values: np.ndarray) -> Tensor:
 @contextmanager
 def _errors(path: Path) -> Iterator[None]:
     """Whatever goes wrong inside, as an ImageError about the file at `path`."""
-    if not path.exists():
-        raise ImageError(f"There is no file at {path}. Check the name.")
-    if path.is_dir():
-        raise ImageError(f"{path} is a folder where an image file was expected.")
     try:
+        if not path.exists():
+            raise ImageError(f"There is no file at {path}. Check the name.")
+        if path.is_dir():
+            raise ImageError(f"{path} is a folder where an image file was expected.")
         if not path.stat().st_size:
             raise ImageError(f"{path} is empty. Save or download it again.")
         with warnings.catch_warnings():

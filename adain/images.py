@@ -24,6 +24,9 @@ from .transparency import fill_hidden
 WRITTEN = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"})
 """The extensions of files that are written."""
 
+OPAQUE = frozenset({".jpg", ".jpeg", ".bmp", ".ppm", ".pgm"})
+"""Those of them whose files hold no transparency."""
+
 EXTENSIONS = WRITTEN | {".jfif", ".jpe", ".jp2", ".heic", ".heif", ".avif", ".dib", ".tga", ".qoi"}
 """The extensions of files that are read when a folder is walked."""
 
@@ -75,18 +78,20 @@ def to_pil(rgb: Tensor, alpha: Tensor | None = None) -> Image.Image:
     return Image.fromarray(values[0].mul(255).round_().clamp_(0, 255).byte().permute(1, 2, 0).cpu().numpy())
 
 
-def write_picture(path: str | os.PathLike[str], rgb: Tensor, alpha: Tensor | None = None, metadata: Metadata | None = None) -> None:
+def write_picture(
+    path: str | os.PathLike[str], rgb: Tensor, alpha: Tensor | None = None, metadata: Metadata | None = None, quality: int = 95
+) -> None:
     """Write `rgb` [1, 3, H, W] in 0..1, as sRGB, in the format of the file's extension; a half-written file never stays behind.
 
-    Formats without transparency (JPEG) get the picture without `alpha`, and those without metadata without that. Raises ImageError if it
-    cannot be written.
+    Formats without transparency (OPAQUE) get the picture without `alpha`, and those without metadata without that. `quality`, 1 to 100, is
+    for JPEG and WebP. Raises ImageError if it cannot be written.
     """
     path = Path(path)
     extension = path.suffix.lower()
     if extension not in WRITTEN:
         raise ImageError(f"The extension {extension!r} of {path} is no image format that is written. Use .png, .jpg, .webp or .tif.")
-    image = to_pil(rgb, None if extension in (".jpg", ".jpeg", ".bmp", ".ppm") else alpha)
-    options: dict[str, Any] = {"quality": 95, "subsampling": 0} if extension in (".jpg", ".jpeg") else {}
+    image = to_pil(rgb, None if extension in OPAQUE else alpha)
+    options: dict[str, Any] = {"quality": quality, "subsampling": 0} if extension in (".jpg", ".jpeg", ".webp") else {}
     try:
         with replacing(path) as temporary:
             image.save(temporary, icc_profile=srgb(), **(metadata or Metadata()).options(), **options)

@@ -22,6 +22,7 @@ from .coverage import Coverage
 from .decoding import is_known
 from .errors import ImageError
 from .files import replacing
+from .images import OPAQUE
 from .metadata import Metadata, exif_of, metadata_of
 from .model import StyleTransferModel
 from .moments import Moments
@@ -50,6 +51,8 @@ class Request:
     strength: float = 1.0
     color: ColorMode = "style"
     mask: Path | None = None
+    quality: int = 95
+    """1 to 100, of JPEG and WebP."""
 
 
 def is_large(path: Path) -> bool:
@@ -101,7 +104,7 @@ def _paint_in(folder: Path, model: StyleTransferModel, path: Path, output: Path,
     if request.mask is not None:
         coverage = Coverage.of(_unpack_mask(request.mask, folder, images.shape[-2:]), alpha=alpha)
     painted = _paint(model, images, coverage, folder, request, progress)
-    _pack(painted, images.shape[-2:], alpha is not None, metadata, output)
+    _pack(painted, images.shape[-2:], alpha is not None, metadata, request.quality, output)
 
 
 def _paint(
@@ -223,10 +226,10 @@ def _save_raw(image: Any, path: Path) -> None:
             image.rawsave(str(temporary))
 
 
-def _pack(painted: Path, size: torch.Size, transparent: bool, metadata: Metadata, output: Path) -> None:
+def _pack(painted: Path, size: torch.Size, transparent: bool, metadata: Metadata, quality: int, output: Path) -> None:
     vips, (height, width) = _vips(), size
     image = vips.Image.rawload(str(painted), width, height, 3)
-    if transparent and output.suffix.lower() not in (".jpg", ".jpeg"):
+    if transparent and output.suffix.lower() not in OPAQUE:
         image = image.bandjoin(vips.Image.rawload(str(painted.with_name("content.raw")), width, height, 4)[3])
     image = image.copy(interpretation="srgb")
     image.set_type(vips.GValue.blob_type, "icc-profile-data", srgb())
@@ -237,8 +240,8 @@ def _pack(painted: Path, size: torch.Size, transparent: bool, metadata: Metadata
     options: dict[str, Any] = {
         ".tif": {"tile": True, "compression": "deflate", "bigtiff": True, "resunit": "inch"},
         ".png": {"compression": 3},
-        ".jpg": {"Q": 95, "subsample_mode": "off"},
-        ".webp": {"Q": 95},
+        ".jpg": {"Q": quality, "subsample_mode": "off"},
+        ".webp": {"Q": quality},
     }.get(output.suffix.lower().replace("jpeg", "jpg").replace("tiff", "tif"), {})
     with replacing(output) as temporary:
         image.write_to_file(str(temporary), **options)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import TextIO
 
 from tqdm import tqdm
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO)
 
 
 def say(text: object) -> None:
@@ -20,12 +23,15 @@ def tell(problem: str | BaseException) -> None:
 
 
 def sentence(error: BaseException) -> str:
-    """What `error` says, if it was written to be read; else that it was not foreseen."""
+    """What `error` says, if it was written to be read or is the system's word about a file; else that it was not foreseen."""
     from ..adain.errors import AdaINError  # with torch, which `adain --help` does without
 
     text = " ".join(str(error).split())
     if isinstance(error, AdaINError):
         return text
+    if isinstance(error, OSError) and error.strerror and (error.filename or error.errno in _FULL):
+        where = f"{os.fsdecode(error.filename)} cannot be used" if error.filename else "a file cannot be written"
+        return f"{where} ({error.strerror}). Check the name, the permissions and the disk."
     return f"this failed in an unforeseen way ({type(error).__name__}: {text}). Run it with --debug to see where."
 
 

@@ -116,7 +116,11 @@ def count(text: str) -> int:
     return _checked(text, int, lambda v: v >= 1, "a whole number of at least 1")
 
 
-def _checked(text, kind, holds, expected):  # noqa: ANN001, ANN202 - generic in int and float, typed by its three callers
+def percent(text: str) -> int:
+    return _checked(text, int, lambda v: 1 <= v <= 100, "a whole number from 1 to 100")
+
+
+def _checked(text, kind, holds, expected):  # noqa: ANN001, ANN202 - generic in int and float, typed by its callers
     try:
         value = kind(text)
     except ValueError:

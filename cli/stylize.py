@@ -12,8 +12,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..adain.color import ColorMode
+from ..adain.decoding import count_frames
 from ..adain.errors import ImageError, StyleError
-from ..adain.images import Picture, at_short_side, read_mask, read_picture, write_picture
+from ..adain.images import OPAQUE, Picture, at_short_side, read_mask, read_picture, write_picture
 from ..adain.large import Request, check_format, is_large, stylize_file
 from ..adain.model import StyleTransferModel
 from ..adain.style import Style
@@ -31,6 +32,7 @@ from .options import (
     make_folder,
     numbers,
     path,
+    percent,
     read_style,
     share,
     size,
@@ -76,6 +78,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--size", type=size, default=0, help="scale contents to this short side in pixels first (0: as they are)")
     command.add_argument("--batch", type=count, default=1, help="pictures of equal size painted together (default 1)")
     command.add_argument("--resume", action="store_true", help="go on with a very large picture that was interrupted")
+    command.add_argument("--quality", type=percent, default=95, help="1 to 100, of JPEG and WebP (default 95)")
     command.add_argument("--quiet", action="store_true", help="no progress bar, and no names of what was painted")
     add_style_size(command)
     add_model_options(command)
@@ -128,7 +131,9 @@ def _stylize(options: argparse.Namespace) -> int:
                 for (loaded, target), rgb in zip(wanted, painted, strict=False):  # none at all if that failed
                     with failures.counted(1):
                         make_folder(target.output.parent)
-                        write_picture(target.output, rgb[None], loaded.picture.alpha, loaded.picture.metadata)
+                        write_picture(target.output, rgb[None], loaded.picture.alpha, loaded.picture.metadata, options.quality)
+                        if loaded.picture.alpha is not None and target.output.suffix.lower() in OPAQUE:
+                            tell(f"{target.output} is opaque, unlike {target.content}: {target.output.suffix} files hold no transparency")
                         _announce(options, target)
                         bar.update()
     return 1 if failures.count else 0
@@ -162,7 +167,7 @@ def _check_large(targets: Sequence[Target], options: argparse.Namespace) -> None
 
 
 def _stylize_large(options: argparse.Namespace, model: StyleTransferModel, target: Target, style: Style) -> None:
-    request = Request(style, options.strength, options.color, Path(options.mask) if options.mask else None)
+    request = Request(style, options.strength, options.color, Path(options.mask) if options.mask else None, options.quality)
     make_folder(target.output.parent)
     with tqdm(desc=target.content.name, unit="tile", disable=options.quiet or None) as bar:
 
@@ -212,7 +217,10 @@ def _batches(targets: Sequence[Target], options: argparse.Namespace, failures: _
 
 
 def _load(targets: Sequence[Target], size: int) -> _Loaded:
-    picture = read_picture(targets[0].content)
+    path = targets[0].content
+    picture = read_picture(path)
+    if (frames := count_frames(path)) > 1:
+        tell(f"{path} has {frames} frames or pages, of which the first is painted (`adain video` takes animations)")
     return _Loaded(targets, picture.resized(at_short_side(picture.rgb.shape[-2:], size)))
 
 

@@ -7,6 +7,7 @@ import os
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -133,7 +134,10 @@ def _refuse(there: Collection[Path], otherwise: str = "") -> None:
 
 
 def _existing(outputs: Sequence[Path], inputs: Iterable[str]) -> list[Path]:
-    read = {_identity(Path(name)) for name in inputs} - {None}
+    read = set[tuple[int, int] | None]()
+    for name in inputs:
+        with suppress(ImageError):  # told when it is read, and the others are painted
+            read.add(_identity(Path(name)))
     there: list[Path] = []
     for output in outputs:
         identity = _identity(output)

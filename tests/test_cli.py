@@ -149,6 +149,9 @@ def test_blend_weights_mask_size_and_saved_style(pictures: Path) -> None:
         (["stylize", "photo.png", "--style", "art.png", "-o", "x" * 300 + ".png"], 1, "too long"),
         (["stylize", "photo.png", "--style", "art.png", "-o", "o.png", "--device", "meta"], 1, "device 'meta' cannot be used"),
         (["stylize", "photo.png", "--style", "art.png", "-o", "o.png", "--threads", "0"], 2, "at least 1"),
+        (["stylize", "photo.png", "--style", "art.png", "-o", "o.png", "--model", "x" * 300], 1, "cannot be used (File name too long)"),
+        (["style", "show", "x" * 300], 1, "cannot be used (File name too long)"),
+        (["stylize", "photo.png", "--style", "art.png", "-o", "o.png", "--quality", "0"], 2, "from 1 to 100"),
         (["app", "--port", "99999"], 2, "not a port"),
         (["style", "show", "art.png"], 1, "not a readable safetensors"),
         (["models", "get", "no-such-model"], 1, "no model 'no-such-model' in the catalogue"),
@@ -330,3 +333,17 @@ def test_models_and_demo(tmp_path: Path) -> None:
     assert result.stdout.strip() == str(sheet.resolve())
     values = np.asarray(Image.open(sheet), dtype=np.float32)
     assert min(values.shape[:2]) > 500 and values.std() > 20  # pictures, not a blank page
+
+
+def test_what_a_format_cannot_hold_is_said(pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    frames = [Image.new("RGB", (24, 16), color) for color in ("red", "blue", "green")]
+    frames[0].save(pictures / "moving.gif", save_all=True, append_images=frames[1:])
+    contents = [str(pictures / name) for name in ("photo.png", "cut.png", "moving.gif")]
+    command = ["stylize", *contents, "--style", "venice", "--format", "jpg", "-o", str(pictures / "out")]
+    assert cli.main([*command, "--quality", "95"]) == 0
+    said = capsys.readouterr().err
+    assert said.count("hold no transparency") == 1 and "cut__venice.jpg is opaque" in said
+    assert "moving.gif has 3 frames or pages" in said and said.count("\n") == 2
+    fine = (pictures / "out" / "photo__venice.jpg").stat().st_size
+    assert cli.main([*command, "--quality", "20", "--overwrite"]) == 0
+    assert (pictures / "out" / "photo__venice.jpg").stat().st_size < 0.7 * fine

@@ -28,7 +28,7 @@ def _list(options: argparse.Namespace) -> int:
     if not folder.is_dir():
         raise StyleError(f"There is no folder at {folder}. Give one that holds saved styles (.safetensors).")
     failures = 0
-    for file in sorted(path for path in folder.iterdir() if path.suffix == ".safetensors"):
+    for file in sorted(file for file in folder.iterdir() if file.suffix == ".safetensors"):
         try:
             style = Style.load(file)
         except StyleError as error:

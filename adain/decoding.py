@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import io
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -134,7 +135,7 @@ def _planes(values: np.ndarray) -> Tensor:
 def _errors(path: Path) -> Iterator[None]:
     """Whatever goes wrong inside, as an ImageError about the file at `path`."""
     try:
-        if not path.exists():
+        if not os.path.exists(path):  # unlike Path.exists also for names that are too long
             raise ImageError(f"There is no file at {path}. Check the name.")
         if path.is_dir():
             raise ImageError(f"{path} is a folder where an image file was expected.")

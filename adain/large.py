@@ -40,6 +40,8 @@ LARGE_PIXELS = 100_000_000
 _LONGEST_SIDE = {".png": 2**31, ".tif": 2**31, ".tiff": 2**31, ".ppm": 2**31, ".jpg": 65535, ".jpeg": 65535, ".webp": 16383}
 """Pixels that the side of a picture may have, by format. libvips writes no other of ours."""
 
+_FLOATS = ("float", "double")
+
 Progress = Callable[[int, int], None]
 
 
@@ -196,8 +198,8 @@ def _open_upright(path: Path) -> tuple[Any, Metadata]:
     exif = exif_of(image.get("exif-data") if image.get_typeof("exif-data") else b"")
     orientation = image.get("orientation") if image.get_typeof("orientation") else 1
     metadata = metadata_of(exif, (image.xres * 25.4, image.yres * 25.4), turned=orientation >= 5)
-    if orientation > 1:
-        image = _vips().Image.new_from_file(str(path), access="random").autorot()  # turned pictures are not read row by row
+    if orientation > 1 or image.format in _FLOATS:  # turned pictures are not read row by row, and floats need their maximum first
+        image = _vips().Image.new_from_file(str(path), access="random", fail_on="truncated").autorot()
     return image, metadata
 
 
@@ -210,8 +212,8 @@ def _srgb(image: Any) -> Any:
         colors = colors.icc_transform("srgb", embedded=True, intent="relative", black_point_compensation=True, depth=8)
     elif mode == "CMYK":
         colors = (255 - colors[:3]) * (255 - colors[3]) / 255
-    elif image.format in ("float", "double"):
-        colors = colors * (255 / max(1.0, image.copy().max()))
+    elif image.format in _FLOATS:
+        colors = colors * (255 / max(1.0, image.max()))
     else:
         colors = colors.colourspace("srgb")
     colors = colors[:3] if colors.bands >= 3 else colors[0].bandjoin([colors[0], colors[0]])

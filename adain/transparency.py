@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .devices import capable
+
 _CELL = 8
 """Side in pixels of the squares whose mean colours are spread."""
 
@@ -33,6 +35,15 @@ def fill_hidden(rgb: Tensor, alpha: Tensor) -> None:
         smooth = smooth[:, :, : part.shape[2]]
         smooth = smooth.to(rgb.dtype) if rgb.is_floating_point() else smooth.round().to(rgb.dtype)
         part.copy_(torch.where(alpha[..., band, :] > 0, part, smooth))
+
+
+def filled(rgb: Tensor, alpha: Tensor) -> Tensor:
+    """`rgb`, or if pixels are hidden a copy of it after `fill_hidden`."""
+    if alpha.amin() > 0:
+        return rgb
+    copy = capable(rgb).clone()
+    fill_hidden(copy, alpha.to(copy.device))
+    return copy.to(rgb.device)
 
 
 def usable(alpha: Tensor) -> Tensor | None:

@@ -16,10 +16,11 @@ from torch import Tensor
 from ..adain import ImageError, ModelError, Region, Style, StyleError, StyleTransferModel, stylize
 from ..adain.color import ColorMode
 from ..adain.coverage import coverage_of
-from ..adain.images import check_image, check_mask, resize, to_pil
+from ..adain.images import Picture, check_image, check_mask, resize, to_pil
 from ..adain.moments import Statistics
 from ..adain.tiles import SMALLEST_TILE, choose_side
 from ..adain.transfer import PIXELS_PER_CHUNK, Progress
+from ..adain.transparency import filled
 from .devices import ManagedModel, is_out_of_memory
 from .sockets import linked
 
@@ -62,15 +63,17 @@ def paint(
     scale: float = 1.0,
     chunk: int = 0,
     report: Callable[[float, Tensor | None], None] | None = None,
+    alpha: Tensor | None = None,
 ) -> Tensor:
     """What `stylize` gives, [B, 3, H, W] like `content`, painted `chunk` pictures at a time (0: chosen).
 
+    Pixels count by their `alpha` [B, 1, H, W], not by colours that it hides.
     `scale` is the size at which the network sees the pictures; the result has the size of `content` whatever it is.
     Pictures too large for the device's free memory are painted in tiles. When it runs out of memory nevertheless, the chunk is
     halved, then the tiles, and the chunk's pictures are painted again.
     """
     managed = linked(managed, "adain_model", ModelError)
-    content = check_image(content, "image")
+    content = check_image(content if alpha is None else filled(content, alpha), "image")
     count = count_of(content, regions)
     if mask is not None:
         check_mask(mask, "mask", count)
@@ -94,7 +97,8 @@ def paint(
             chunk_regions = [frames_of(region, frames) for region in regions]
             chunk_mask = None if mask is None else _rows(mask, frames)
             within = partial(_report_part, report, frames)
-            out[frames] = _paint_chunk(model, _rows(content, frames), chunk_regions, strength, chunk_mask, color, seen, tile, within)
+            picture = Picture(_rows(content, frames), None if alpha is None else _rows(alpha, frames))
+            out[frames] = _paint_chunk(model, picture, chunk_regions, strength, chunk_mask, color, seen, tile, within)
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
@@ -131,7 +135,7 @@ def _report_part(report: Callable[[float, Tensor | None], None], frames: slice, 
 
 def _paint_chunk(
     model: StyleTransferModel,
-    content: Tensor,
+    picture: Picture,
     regions: Sequence[Region],
     strength: float,
     mask: Tensor | None,
@@ -143,10 +147,10 @@ def _paint_chunk(
     # A batch's masks must not be all black, but those of some of its frames may be.
     regions = [region for region in regions if region.mask is None or _covers(region.mask)]
     if not regions or (mask is not None and not _covers(mask)):
-        return content
-    small = resize(content, seen)
-    painted = stylize(model, small, regions, strength=strength, mask=mask, color=color, chunk=len(content), tile=tile, progress=progress)
-    return laid_back(painted, content, regions, mask)
+        return picture.rgb
+    small, chunk = picture.resized((seen[0], seen[1])), len(picture.rgb)
+    painted = stylize(model, small, regions, strength=strength, mask=mask, color=color, chunk=chunk, tile=tile, progress=progress)
+    return laid_back(painted, picture.rgb, regions, mask)
 
 
 def laid_back(painted: Tensor, content: Tensor, regions: Sequence[Region], mask: Tensor | None) -> Tensor:

@@ -13,6 +13,8 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..adain import ModelError, Region, Style, StyleError
+from ..adain.images import Picture
+from ..adain.transparency import filled
 from ..weights import load_preset, preset_names
 from ..weights.presets import FIRST_PRESET
 from .devices import ManagedModel
@@ -95,13 +97,11 @@ class EncodeStyle(io.ComfyNode):
 def encode(managed: ManagedModel, image: Tensor, mask: Tensor | None = None, stroke_size: int = 0, name: str = "") -> Style:
     """The Style of an IMAGE [S, H, W, C], one row per picture; transparent parts are no part of it."""
     rgb, alpha = from_image(image)
-    weight = from_mask(mask)
-    if weight is None and alpha is not None and bool((alpha < 1).any()):
-        weight = alpha
+    picture = Picture(rgb if alpha is None else filled(rgb, alpha), alpha)
     height, width = rgb.shape[-2:]
     scale = stroke_size / min(height, width) if stroke_size else 1
     model = linked(managed, "adain_model", ModelError).load(round(height * width * scale**2))
-    return model.encode_style(rgb, weight, stroke_size, name).to("cpu")
+    return model.encode_style(picture, from_mask(mask), stroke_size, name).to("cpu")
 
 
 class StylePreset(io.ComfyNode):

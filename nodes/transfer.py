@@ -10,6 +10,7 @@ from torch import Tensor
 from ..adain import ImageError
 from ..adain.color import ColorMode
 from ..adain.temporal import Stability
+from ..adain.transparency import filled
 from ..weights import preset_names
 from ..weights.presets import FIRST_PRESET
 from .devices import ManagedModel
@@ -103,7 +104,7 @@ class Transfer(io.ComfyNode):
         if stability is not None or isinstance(style, TimedStyle):
             painted = paint_sequence(
                 adain_model,
-                rgb,
+                rgb if alpha is None else filled(rgb, alpha),
                 style,
                 Stability(0, 0) if stability is None else linked(stability, "stability", ImageError),
                 strength=strength,
@@ -122,6 +123,7 @@ class Transfer(io.ComfyNode):
             color=color,
             scale=content_scale,
             chunk=frames_per_chunk,
+            alpha=alpha,
         )
         return io.NodeOutput(to_image(painted, alpha))
 
@@ -191,7 +193,7 @@ class Stylize(io.ComfyNode):
         else:
             style = encode(managed, style_image, stroke_size=stroke_size).average()
         rgb, alpha = from_image(image)
-        painted = paint(managed, rgb, regions_of(style), strength=strength, mask=from_mask(mask), color=color)
+        painted = paint(managed, rgb, regions_of(style), strength=strength, mask=from_mask(mask), color=color, alpha=alpha)
         return io.NodeOutput(to_image(painted, alpha))
 
 

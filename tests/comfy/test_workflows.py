@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
 import subprocess
@@ -169,6 +170,18 @@ def test_every_example_is_tested_here():
 def test_example_has_a_graph_and_a_thumbnail(name):
     assert (EXAMPLES / f"{name}.json").is_file()
     assert (EXAMPLES / f"{name}.jpg").is_file()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_workflow_that_needs_files_says_so_and_offers_them(name):
+    graph = json.loads((EXAMPLES / f"{name}.json").read_text())
+    (note,) = (node["widgets_values"][0] for node in graph["nodes"] if node["type"] == "MarkdownNote")
+    models = [node for node in graph["nodes"] if node["type"] in ("CheckpointLoaderSimple", "UNETLoader", "CLIPLoader", "VAELoader")]
+    assert note.startswith("**Needs a") == bool(models or any(node["type"] == "LoadVideo" for node in graph["nodes"]))
+    assert "`" not in note  # unreadable in the page's newer look
+    for node in models:
+        (offered,) = node["properties"]["models"]
+        assert offered["name"] == node["widgets_values"][0] and offered["url"].endswith(f"/{offered['name']}")
 
 
 def test_headless_script(comfy, tmp_path):

@@ -23,3 +23,8 @@ class KeyframeError(AdaINError):
 
 class VideoError(AdaINError):
     """A video that cannot be read or written."""
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 picture` or `2 pictures`, for sentences."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

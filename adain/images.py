@@ -15,7 +15,7 @@ from torch import Tensor
 
 from .decoding import MAX_PIXELS, decode
 from .devices import capable
-from .errors import ImageError
+from .errors import ImageError, counted
 from .files import replacing
 from .metadata import Metadata
 from .profiles import srgb
@@ -169,6 +169,5 @@ def check_mask(mask: Tensor, label: str, batch: int) -> Tensor:
     low, high = torch.aminmax(shaped)
     shaped = _clamped(shaped, float(low), float(high), label)
     if len(shaped) not in (1, batch):
-        pictures = "1 picture" if batch == 1 else f"{batch} pictures"
-        raise ImageError(f"The {label} has {len(shaped)} frames for {pictures}. Give one mask, or one for each picture.")
+        raise ImageError(f"The {label} has {len(shaped)} frames for {counted(batch, 'picture')}. Give one mask, or one for each picture.")
     return shaped

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from .errors import KeyframeError, StyleError
+from .errors import KeyframeError, StyleError, counted
 from .style import Style, normalized_weights
 
 EASINGS: dict[str, Callable[[float], float]] = {
@@ -86,8 +86,9 @@ class Keyframes:
             if "weights" in settings:
                 weights.append(_Key(time, _weights(settings["weights"], number), easing))
                 if len(weights[-1].value) != len(weights[0].value):
+                    here, first = len(weights[-1].value), len(weights[0].value)
                     raise KeyframeError(
-                        f"Line {number} has {len(weights[-1].value)} weights, the first line with weights {len(weights[0].value)}. "
+                        f"Line {number} has {counted(here, 'weight')}, the first line with weights {first}. "
                         "Give one weight for each style everywhere."
                     )
         if not times:
@@ -123,7 +124,8 @@ class StyleTrack:
     def __post_init__(self) -> None:
         given = {len(key.value) for key in self.keyframes.weights}
         if given and given != {len(self.styles)}:
-            raise StyleError(f"The keyframes have {given.pop()} weights for {len(self.styles)} styles. Give one weight for each style.")
+            weights, styles = counted(given.pop(), "weight"), counted(len(self.styles), "style")
+            raise StyleError(f"The keyframes have {weights} for {styles}. Give one weight for each style.")
         Style.blend(self.styles)  # whether they blend at all is found out here, not at some frame
 
     def at(self, frame: int, seconds: float) -> tuple[Style, float]:

@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from .errors import StyleError
+from .errors import StyleError, counted
 from .files import replacing
 from .moments import Statistics, blend
 
@@ -168,7 +168,8 @@ def normalized_weights(weights: Sequence[float], count: int) -> list[float]:
     if not count:
         raise StyleError("There is no style to blend. Give at least one.")
     if len(weights) != count:
-        raise StyleError(f"There are {len(weights)} weights for {count} styles. Give one weight for each style.")
+        given, styles = counted(len(weights), "weight"), counted(count, "style")
+        raise StyleError(f"There {'is' if len(weights) == 1 else 'are'} {given} for {styles}. Give one weight for each style.")
     values = [float(w) for w in weights]
     total = sum(values)
     if not all(0 <= v < float("inf") for v in values) or not 0 < total < float("inf"):

@@ -10,6 +10,7 @@ from torch import Tensor
 from ..adain import ImageError, match_colors
 from ..adain.affine import affine
 from ..adain.color import keep_colors
+from ..adain.errors import counted
 from ..adain.images import check_image
 from ..adain.moments import channel_moments
 from .frames import Reporter
@@ -71,7 +72,7 @@ class MatchColors(io.ComfyNode):
         target, _ = from_image(reference)
         rgb, target = check_image(rgb, "image"), check_image(target, "reference")
         if len(target) not in (1, len(rgb)):
-            raise ImageError(f"There are {len(target)} references for {len(rgb)} images. Give one, or one for each image.")
+            raise ImageError(f"There are {len(target)} references for {counted(len(rgb), 'image')}. Give one, or one for each image.")
         report = Reporter(len(rgb))
         out = torch.empty_like(rgb)
         for i in range(len(rgb)):

@@ -116,7 +116,7 @@ def test_blend_weights_mask_size_and_saved_style(pictures: Path) -> None:
         (["stylize", "photo.png", "--style", "art.png", "-o", "o.png", "--strength", "2"], 2, "number from 0 to 1"),
         (["stylize", "photo.png", "--style", "art.png", "--weights", "-1", "-o", "o.png"], 2, "weights"),
         (["stylize", "photo.png", "--style", "art.png", "--weights", "0", "-o", "o.png"], 2, "must be numbers >= 0"),
-        (["stylize", "photo.png", "--style", "art.png", "--weights", "1,2", "-o", "o.png"], 1, "2 weights for 1 styles"),
+        (["stylize", "photo.png", "--style", "art.png", "--weights", "1,2", "-o", "o.png"], 1, "2 weights for 1 style."),
         (["stylize", "photo.png", "--style", "art.png", "--mask", "black.png", "-o", "o.png"], 1, "zero everywhere"),
         (["stylize", "photo.png", "--style", "art.png", "--model", "art.png", "-o", "o.png"], 1, "not a readable safetensors"),
         (["stylize", "photo.png", "--style", "art.png", "--device", "warp", "-o", "o.png"], 1, "device"),

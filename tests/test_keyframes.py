@@ -22,6 +22,15 @@ def test_values_between_keyframes():
     assert keys.weight(0, 0) == keys.weight(25, 0) == (0.25, 0.75)
 
 
+@pytest.mark.parametrize(
+    "line", ["0 Strength=0.5 Smooth", "0 strength = 0.5 smooth", "0 STRENGTH= .5 SMOOTH", "0S strength=0.5 weights=1, 0 smooth"]
+)
+def test_however_it_is_spelled(line):
+    keys = Keyframes.parse(f"{line}\n{4 if line[1] == ' ' else '4s'} Strength = 1")
+    assert keys.strength(0, 0) == 0.5 and keys.strength(4, 4) == 1
+    assert keys.strength(1, 1) == 0.578125  # smooth
+
+
 def test_seconds_follow_the_time_a_frame_is_shown():
     keys = Keyframes.parse("2.5s strength=1\n0.5s strength=0 linear")
     assert [keys.strength(0, seconds) for seconds in (0, 0.5, 1.5, 2.5, 9)] == [0, 0, 0.5, 1, 1]
@@ -75,7 +84,7 @@ def test_values_stay_between_their_neighbours(values, frame):
         ("0 strength=nan", "Line 1: the strength 'nan' is not"),
         ("0 weights=1,x", "Line 1: '1,x' is not a list of weights"),
         ("0 weights=0,0", "Line 1: The weights"),
-        ("0 weights=1,0\n5 weights=1", "Line 2 has 1 weights"),
+        ("0 weights=1,0\n5 weights=1", "Line 2 has 1 weight,"),
     ],
 )
 def test_errors_name_the_line(text, sentence):

@@ -435,6 +435,11 @@ def test_masks_that_cannot_be_used(lite, style, mask, words):
         lite.encode_style(contents, mask)
 
 
+def test_one_picture_is_a_picture(lite, style):
+    with fails(ImageError, "has 2 frames for 1 picture[.]"):
+        stylize(lite, picture(4, 4), style, mask=torch.ones(2, 1, 4, 4))
+
+
 def test_masks_that_overshoot_are_clamped(lite, style):
     content, mask = picture(16, 16), torch.cat([torch.full((1, 1, 16, 8), -0.4), torch.full((1, 1, 16, 8), 1.4)], 3)
     clean = mask.clamp(0, 1)

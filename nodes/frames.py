@@ -18,6 +18,7 @@ from ..adain.color import ColorMode
 from ..adain.coverage import coverage_of
 from ..adain.images import Picture, check_image, check_mask, resize, to_pil
 from ..adain.moments import Statistics
+from ..adain.resample import enlarged
 from ..adain.tiles import SMALLEST_TILE, choose_side
 from ..adain.transfer import PIXELS_PER_CHUNK, Progress
 from ..adain.transparency import filled
@@ -150,14 +151,17 @@ def _paint_chunk(
         return picture.rgb
     small, chunk = picture.resized((seen[0], seen[1])), len(picture.rgb)
     painted = stylize(model, small, regions, strength=strength, mask=mask, color=color, chunk=chunk, tile=tile, progress=progress)
-    return laid_back(painted, picture.rgb, regions, mask)
+    return laid_back(painted, picture.rgb, regions, mask, strength)
 
 
-def laid_back(painted: Tensor, content: Tensor, regions: Sequence[Region], mask: Tensor | None) -> Tensor:
-    """`painted` in the size of `content`, which stays bit for bit where nothing is to be painted."""
-    if painted.shape[-2:] == content.shape[-2:]:
+def laid_back(painted: Tensor, content: Tensor, regions: Sequence[Region], mask: Tensor | None, strength: float) -> Tensor:
+    """`painted` in the size of `content`, which stays bit for bit where nothing is to be painted, and at `strength` 0."""
+    size = content.shape[-2:]
+    if painted.shape[-2:] == size:
         return painted
-    painted = resize(painted, content.shape[-2:])
+    if not strength:
+        return content.expand(len(painted), -1, -1, -1)
+    painted = enlarged(painted, size) if painted.shape[-1] < size[1] else resize(painted, size)
     coverage = coverage_of(regions, mask, content, blank=True)
     # Where nothing is to be painted, pixels are the content's own, not resized ones.
     return painted if coverage is None else torch.where(coverage.cover.to(painted) > 0, painted, content.to(painted))

@@ -74,7 +74,7 @@ def paint_sequence(
     with explained_lack_of_memory(content.shape[-1], content.shape[-2]):
         for i, frame in enumerate(paint_frames(model, tasks(), stability, color=color, chunk=chunk)):
             task = waiting.popleft()
-            out[i : i + 1] = laid_back(frame.to(out), content[i : i + 1], task.regions, task.mask)
+            out[i : i + 1] = laid_back(frame.to(out), content[i : i + 1], task.regions, task.mask, task.strength)
             report(i + 1, out[i : i + 1])
     return out
 

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from adain_style_transfer.adain.resample import doubled, resample, translated
+from adain_style_transfer.adain.resample import doubled, enlarged, resample, translated
 from samples import picture
 
 
@@ -51,3 +51,14 @@ def test_tiny_pictures(size):
     image = torch.full((1, 2, *size), 0.3)
     assert torch.allclose(translated(image, 0.4, -6.2, torch.Size((8, 8))), torch.tensor(0.3))
     assert torch.allclose(doubled(image), torch.tensor(0.3))
+
+
+def test_enlarging_takes_the_lattice_and_keeps_the_rest():
+    x = torch.arange(48.0)
+    wave = (0.5 + 0.3 * torch.sin(x * 2 * math.pi / 8)).expand(1, 3, 40, 48)
+    lattice = (0.05 * (-1) ** (x + torch.arange(40.0)[:, None])).expand(1, 3, 40, 48)
+    size = torch.Size((120, 144))
+    got = enlarged(wave + lattice, size)
+    plain = F.interpolate(wave, size, mode="bicubic", antialias=True)
+    assert (got - enlarged(wave, size)).abs()[..., 9:-9, 9:-9].max() < 1e-3
+    assert (got - plain).abs()[..., 9:-9, 9:-9].max() < 0.02

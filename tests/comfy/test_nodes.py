@@ -11,6 +11,7 @@ import samples
 import torch
 from adain_style_transfer import adain, weights
 from adain_style_transfer.adain.architectures.vgg19 import VGG19
+from adain_style_transfer.adain.resample import enlarged
 from adain_style_transfer.adain.transparency import filled
 from comfy.server import EXAMPLES, REPOSITORY, RefusedPromptError, example
 
@@ -177,8 +178,12 @@ class TestResults:
 
     def test_content_scale_keeps_the_size(self, comfy, load, model32, wave):
         small = adain.images.resize(load("photo.png"), (48, 64))
-        expected = adain.images.resize(adain.stylize(model32, small, wave), (96, 128))
+        expected = enlarged(adain.stylize(model32, small, wave), torch.Size((96, 128)))
         close(images(comfy, transfer(content_scale=0.5)), expected)
+
+    def test_strength_0_is_the_picture_at_any_content_scale(self, comfy, load):
+        for scale in (0.5, 1.0, 1.5):
+            close(images(comfy, transfer(content_scale=scale, strength=0.0)), load("photo.png"), steps=0)
 
     def test_transparency_is_kept(self, comfy, load, model32, wave):
         prompt = transfer(("6", 0)) | {"6": node("AdaINTest_Tamper", image=["1", 0], fault="alpha", frame=0)}

@@ -6,6 +6,7 @@
 >>> out = adain.stylize(model, content, style, strength=1.0, mask=None, color="style")
 """
 
+from . import latents
 from .color import match_colors
 from .errors import AdaINError, ImageError, ModelError, StyleError
 from .images import read_mask, read_picture, write_picture
@@ -21,6 +22,7 @@ __all__ = [
     "Style",
     "StyleError",
     "StyleTransferModel",
+    "latents",
     "match_colors",
     "read_mask",
     "read_picture",

@@ -3,7 +3,7 @@ from __future__ import annotations
 import huggingface_hub
 import pytest
 from hub.server import Hub
-from huggingface_hub import constants
+from huggingface_hub import constants, file_download
 
 
 @pytest.fixture
@@ -11,7 +11,10 @@ def hub(monkeypatch):
     """A local Hub, and huggingface_hub pointed at it. Variables of the environment are only read at its import."""
     server = Hub()
     monkeypatch.setattr(constants, "ENDPOINT", server.url)
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", server.url + "/{repo_id}/resolve/{revision}/{filename}")
+    template = server.url + "/{repo_id}/resolve/{revision}/{filename}"
+    for module in (constants, file_download):  # before 1.0 the latter has a copy
+        if hasattr(module, "HUGGINGFACE_CO_URL_TEMPLATE"):
+            monkeypatch.setattr(module, "HUGGINGFACE_CO_URL_TEMPLATE", template)
     monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.5)
     monkeypatch.setattr(constants, "HF_HUB_ETAG_TIMEOUT", 1)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)

@@ -85,7 +85,7 @@ def _version() -> str:
 
 @contextmanager
 def _terminated_as_interrupted() -> Iterator[None]:
-    """SIGTERM, as a shutdown or a job scheduler sends it, ends a command as Ctrl-C does: temporary files are removed."""
+    """What a shutdown, a job scheduler or a closed terminal sends ends a command as Ctrl-C does: temporary files are removed."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -93,8 +93,12 @@ def _terminated_as_interrupted() -> Iterator[None]:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    signals = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    ours = [number for number in signals if signal.getsignal(number) == signal.SIG_DFL]  # nohup ignores SIGHUP
+    for number in ours:
+        signal.signal(number, interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -310,12 +311,13 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM")
-def test_sigterm_leaves_nothing(pictures: Path) -> None:
+@pytest.mark.skipif(os.name == "nt", reason="Windows has neither")
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_a_signal_to_end_leaves_nothing(pictures: Path, name: str) -> None:
     command = [sys.executable, "-c", TERMINATED, "stylize", pictures / "photo.png", "--style", "venice", "-o", pictures / "out/"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None and process.stdout.readline() == "writing\n"
-        process.terminate()
+        process.send_signal(getattr(signal, name))
         assert process.communicate(timeout=30)[1] == "adain: stopped\n" and process.returncode == 1
     assert not list((pictures / "out").iterdir())
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,14 @@ from .decoding import is_known
 from .errors import ImageError
 from .files import replacing
 from .images import OPAQUE
+from .masks import MaskEdit
 from .metadata import Metadata, exif_of, metadata_of
 from .model import StyleTransferModel
 from .moments import Moments
 from .passes import Content
 from .profiles import srgb, to_srgb
 from .style import Style
-from .tiles import blocks, choose_side, plan
+from .tiles import CPU_TILE, blocks, choose_side, plan
 from .tiling import match_tiles, measure_tiles, paint_tiles
 from .transparency import fill_hidden, usable
 from .workspace import allocate, left_over, text, workspace
@@ -55,6 +56,8 @@ class Request:
     mask: Path | None = None
     quality: int = 95
     """1 to 100, of JPEG and WebP."""
+    edit: MaskEdit = field(default_factory=MaskEdit)
+    """What is done to the mask."""
 
 
 def is_large(path: Path) -> bool:
@@ -104,7 +107,7 @@ def _paint_in(folder: Path, model: StyleTransferModel, path: Path, output: Path,
     images, alpha = _unpack(image, folder)
     coverage = None if alpha is None else Coverage.everywhere(alpha)
     if request.mask is not None:
-        coverage = Coverage.of(_unpack_mask(request.mask, folder, images.shape[-2:]), alpha=alpha)
+        coverage = Coverage.of(_unpack_mask(request.mask, folder, images.shape[-2:], request.edit), alpha=alpha)
     painted = _paint(model, images, coverage, folder, request, progress)
     _pack(painted, images.shape[-2:], alpha is not None, metadata, request.quality, output)
 
@@ -172,8 +175,8 @@ def _unpack(image: Any, folder: Path) -> tuple[Tensor, Tensor | None]:
     return rgb, alpha
 
 
-def _unpack_mask(path: Path, folder: Path, size: torch.Size) -> Tensor:
-    """What `read_mask` gives, at `size`: [1, 1, H, W], 8-bit values."""
+def _unpack_mask(path: Path, folder: Path, size: torch.Size, edit: MaskEdit) -> Tensor:
+    """What `read_mask` gives, at `size` and edited: [1, 1, H, W], 8-bit values."""
     image = _srgb(_open_upright(path)[0])
     if image.bands == 4 and 0 < image[3].avg() < 255:
         image = _srgb(_open_upright(path)[0])[3]  # the first was read to its end
@@ -184,9 +187,23 @@ def _unpack_mask(path: Path, folder: Path, size: torch.Size) -> Tensor:
         image = image.gravity("north-west", size[1], size[0], extend="copy")  # a pixel may be missing after rounding
     _save_raw(image.cast("uchar"), folder / "mask.raw")
     mask = _mapped(folder / "mask.raw", size, 1)
-    if not mask.any():
+    if not (mask.any() or edit.invert):
         raise ImageError(f"The mask {path} is zero everywhere, so nothing would be stylised. Paint where the style applies in white.")
-    return mask
+    return _edited(mask, folder, edit)
+
+
+def _edited(mask: Tensor, folder: Path, edit: MaskEdit) -> Tensor:
+    """The 8-bit `mask` edited, tile by tile."""
+    size = mask.shape[-2:]
+    if edit == MaskEdit():
+        return mask
+    edited = _mapped(folder / "edited.raw", size, 1)
+    for tile in plan(size, CPU_TILE, 1):
+        outer = tile.grown(edit.reach, size)
+        values = edit(outer.of(mask).float().div_(255), outer.size)
+        tile.of(edited).copy_(tile.within(outer).of(values).mul_(255).round_())
+    edit.check(edited)
+    return edited
 
 
 def _open(path: Path) -> Any:
@@ -264,7 +281,7 @@ def _load_moments(path: Path, model: StyleTransferModel) -> Content:
 
 def _key(model: StyleTransferModel, path: Path, request: Request) -> str:
     """A hash of all that the result depends on."""
-    digest = hashlib.sha256(f"{model.fingerprint} {model.dtype} {request.strength} {request.color}".encode())
+    digest = hashlib.sha256(f"{model.fingerprint} {model.dtype} {request.strength} {request.color} {request.edit}".encode())
     for file in (path, request.mask):
         if file is not None:
             status = file.stat()

@@ -14,6 +14,7 @@ import torch
 from .. import weights as weight_files
 from ..adain.errors import AdaINError, ImageError, StyleError
 from ..adain.images import read_picture
+from ..adain.masks import MOST_PIXELS, MaskEdit
 from ..adain.model import StyleTransferModel
 from ..adain.style import Style, normalized_weights
 from ..weights import presets
@@ -65,6 +66,22 @@ def make_folder(folder: Path) -> None:
         raise ImageError(f"The output folder {folder} cannot be made or written ({error.strerror}). Choose another with -o.") from error
 
 
+def add_mask(command: argparse.ArgumentParser, text: str) -> None:
+    """`--mask`, which `text` explains, and what is done to it; see `mask_edit`."""
+    command.add_argument("--mask", type=path, metavar="FILE", help=text)
+    command.add_argument("--invert-mask", action="store_true", help="paint where the mask is black instead")
+    command.add_argument("--grow", type=grow, default=0, metavar="PX", help="let the mask reach so many pixels further (-PX: less far)")
+    command.add_argument("--feather", type=feather, default=0.0, metavar="PX", help="soften the mask's edges over so many pixels")
+
+
+def mask_edit(options: argparse.Namespace) -> MaskEdit:
+    """Raises ImageError if there is something to do and no mask."""
+    edit = MaskEdit(options.invert_mask, options.grow, options.feather)
+    if edit != MaskEdit() and not options.mask:
+        raise ImageError("--invert-mask, --grow and --feather change a mask, but there is none. Give one with --mask.")
+    return edit
+
+
 def add_style_size(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--style-size", type=size, default=0, help="scale styles to this short side in pixels first: smaller gives finer strokes"
@@ -110,6 +127,14 @@ def share(text: str) -> float:
 
 def size(text: str) -> int:
     return _checked(text, int, lambda v: v >= 0, "a number of pixels, or 0")
+
+
+def feather(text: str) -> float:
+    return _checked(text, float, lambda v: 0 <= v <= MOST_PIXELS, f"a number of pixels from 0 to {MOST_PIXELS}")
+
+
+def grow(text: str) -> int:
+    return _checked(text, int, lambda v: abs(v) <= MOST_PIXELS, f"a whole number of pixels from -{MOST_PIXELS} to {MOST_PIXELS}")
 
 
 def count(text: str) -> int:

@@ -23,6 +23,7 @@ from ..adain.workspace import left_over
 from .inputs import find_images
 from .messages import say, tell
 from .options import (
+    add_mask,
     add_model_options,
     add_overwrite,
     add_style_size,
@@ -30,6 +31,7 @@ from .options import (
     expand_styles,
     load_model,
     make_folder,
+    mask_edit,
     numbers,
     path,
     percent,
@@ -74,7 +76,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--color", choices=get_args(ColorMode), default="style", help="whose colours: the style's, or the content's kept or matched"
     )
-    command.add_argument("--mask", type=path, metavar="FILE", help="white where the style applies; elsewhere pictures stay as they are")
+    add_mask(command, "white where the style applies; elsewhere pictures stay as they are")
     command.add_argument("--size", type=size, default=0, help="scale contents to this short side in pixels first (0: as they are)")
     command.add_argument("--batch", type=count, default=1, help="pictures of equal size painted together (default 1)")
     command.add_argument("--resume", action="store_true", help="go on with a very large picture that was interrupted")
@@ -103,7 +105,7 @@ def _stylize(options: argparse.Namespace) -> int:
     large = [target for target in targets if target.content in huge]
     small = [target for target in targets if target.content not in huge]
     _check_large(large, options)
-    mask = read_mask(options.mask) if options.mask and small else None
+    mask, edit = read_mask(options.mask) if options.mask and small else None, mask_edit(options)
     model = load_model(options)
     styles = _read_styles(names, options, model, targets, failures)
     if styles:
@@ -119,12 +121,13 @@ def _stylize(options: argparse.Namespace) -> int:
                 wanted = [(loaded, target) for loaded in group for target in loaded.targets if target.style == index]
                 painted: Iterable[Tensor] = ()
                 with failures.counted(len(wanted)):
+                    contents = Picture.batch([loaded.picture for loaded, _ in wanted])
                     painted = stylize(
                         model,
-                        Picture.batch([loaded.picture for loaded, _ in wanted]),
+                        contents,
                         styles[index],
                         strength=options.strength,
-                        mask=mask,
+                        mask=None if mask is None else edit.checked(mask, contents.rgb.shape[-2:]),
                         color=options.color,
                         chunk=options.batch,
                     )
@@ -167,7 +170,9 @@ def _check_large(targets: Sequence[Target], options: argparse.Namespace) -> None
 
 
 def _stylize_large(options: argparse.Namespace, model: StyleTransferModel, target: Target, style: Style) -> None:
-    request = Request(style, options.strength, options.color, Path(options.mask) if options.mask else None, options.quality)
+    request = Request(
+        style, options.strength, options.color, Path(options.mask) if options.mask else None, options.quality, mask_edit(options)
+    )
     make_folder(target.output.parent)
     with tqdm(desc=target.content.name, unit="tile", disable=options.quiet or None) as bar:
 

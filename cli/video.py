@@ -23,12 +23,14 @@ from ..adain.style import Region, Style
 from ..adain.temporal import Shots, Stability, Task, measure_shots, paint_frames
 from .messages import say, tell
 from .options import (
+    add_mask,
     add_model_options,
     add_overwrite,
     add_style_size,
     expand_styles,
     load_model,
     make_folder,
+    mask_edit,
     numbers,
     path,
     read_style,
@@ -54,8 +56,8 @@ def _video(options: argparse.Namespace) -> int:
     keyframes = _keyframes(options.keyframes) if options.keyframes else None
     if keyframes and keyframes.weights and options.weights:
         raise StyleError("Both --weights and the keyframes give weights. Leave one of them out.")
-    mask = read_mask(options.mask) if options.mask else None
-    if mask is not None and not mask.any():
+    mask, edit = read_mask(options.mask) if options.mask else None, mask_edit(options)
+    if mask is not None and not (mask.any() or edit.invert):
         raise ImageError(f"{options.mask} is black everywhere, so nothing would be painted. Paint in white where the style applies.")
     model = load_model(options)
     styles = [read_style(name, model, options.style_size).to(model.device) for name in expand_styles(options.style)]
@@ -65,9 +67,12 @@ def _video(options: argparse.Namespace) -> int:
     make_folder(output.parent)
 
     def tasks(shown: Iterable[Frame]) -> Iterator[Task]:
+        plane: Tensor | None = None
         for frame in shown:
+            if mask is not None and plane is None:  # now the size is known
+                plane = edit.checked(mask, frame.image.shape[-2:])
             style, strength = track.at(frame.index, frame.seconds) if track else (fixed, 1.0)
-            yield Task(frame.image, frame.index, [Region(style)], strength * options.strength, frame.visible(mask), frame.painted)
+            yield Task(frame.image, frame.index, [Region(style)], strength * options.strength, frame.visible(plane), frame.painted)
 
     by_shot = options.moments == "shot"
     if by_shot:
@@ -143,9 +148,10 @@ def _keyframes(path: str) -> Keyframes:
 
 def _settings(options: argparse.Namespace, fingerprint: str) -> str:
     """All that the pictures and their encoding depend on: what a resumed run must have in common with the one before."""
-    names = ("style", "weights", "strength", "color", "mask", "style_size", "dtype", "moments", "radius", "hold", "flow")
+    names = ("style", "weights", "strength", "color", "style_size", "dtype", "moments", "radius", "hold", "flow")
+    masks = ("mask", "invert_mask", "grow", "feather")
     encoding = ("codec", "crf", "preset", "pixel_format")
-    values: dict[str, Any] = {name: getattr(options, name) for name in (*names, *encoding)}
+    values: dict[str, Any] = {name: getattr(options, name) for name in (*names, *masks, *encoding)}
     values["keyframes"] = Path(options.keyframes).read_text(encoding="utf-8") if options.keyframes else None
     return json.dumps({**values, "model": fingerprint[:12]}, sort_keys=True)
 
@@ -187,7 +193,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help="strength and weights over time: lines such as `2s strength=1 weights=1,0 smooth` (see docs)",
     )
     command.add_argument("--color", choices=get_args(ColorMode), default="style", help="whose colours, as for stylize")
-    command.add_argument("--mask", type=path, metavar="FILE", help="white where the style applies, in every frame")
+    add_mask(command, "white where the style applies, in every frame")
     add_style_size(command)
     group = command.add_argument_group("stability")
     group.add_argument(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from torch import Tensor
 from ..adain import ImageError, ModelError, Region
 from ..adain.color import ColorMode
 from ..adain.images import check_image, check_mask, resize
+from ..adain.masks import MaskEdit
 from ..adain.temporal import Stability, Task, paint_frames
 from .devices import ManagedModel, is_out_of_memory
 from .frames import Reporter, count_of, frames_at_once, frames_of, laid_back
@@ -21,15 +23,26 @@ MakeTask = Callable[[Tensor, int, float], Task]
 """Takes a frame [1, 3, H, W], its index, and when it is shown in seconds."""
 
 
-def tasks_for(managed: ManagedModel, style: StyleLink, strength: float, mask: Tensor | None) -> MakeTask:
-    """How each frame is painted; `mask` [B or 1, 1, h, w], the last of which stands for all frames that follow."""
+def tasks_for(managed: ManagedModel, style: StyleLink, strength: float, mask: Tensor | None, edit: MaskEdit | None = None) -> MakeTask:
+    """How each frame is painted; `mask` [B or 1, 1, h, w], the last of which stands for all frames that follow.
+
+    `edit` is done to it at the size of the frames.
+    """
     managed = linked(managed, "adain_model", ModelError)
     regions = () if isinstance(style, TimedStyle) else regions_of(style)
     for one in style.track.styles if isinstance(style, TimedStyle) else [region.style for region in regions]:
         managed.check(one)
 
+    @lru_cache(maxsize=1)  # one mask mostly serves all frames
+    def plane_at(i: int, size: torch.Size) -> Tensor | None:
+        if mask is None:
+            return None
+        plane = mask[i][None].float()
+        # Of several masks some may come to nothing: those frames stay as they are.
+        return plane if edit is None else edit.checked(plane, size) if len(mask) == 1 else edit(plane, size)
+
     def task(image: Tensor, index: int, seconds: float) -> Task:
-        plane = None if mask is None else mask[min(index, len(mask) - 1)][None].float()
+        plane = plane_at(0 if mask is None else min(index, len(mask) - 1), image.shape[-2:])
         if isinstance(style, TimedStyle):
             current, share = style.track.at(index, seconds)
             return Task(image, index, [Region(current)], strength * share, plane)

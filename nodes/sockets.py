@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..adain import AdaINError, ImageError, Region, Style, StyleError
 from ..adain.keyframes import StyleTrack
+from ..adain.masks import MaskEdit
 
 CATEGORY = "AdaIN"
 
@@ -102,18 +103,21 @@ def to_image(rgb: Tensor, alpha: Tensor | None = None) -> Tensor:
     return planes.movedim(1, -1).to(mm.intermediate_device(), dtype).contiguous()
 
 
-def from_mask(mask: Tensor | None) -> Tensor | None:
-    """[B, 1, H, W] of a MASK [B, H, W] or [H, W]. Raises ImageError if it is black everywhere."""
+def from_mask(mask: Tensor | None, edit: MaskEdit | None = None, size: torch.Size | None = None) -> Tensor | None:
+    """[B, 1, H, W] of a MASK [B, H, W] or [H, W], edited at the `size` (height, width) of the picture (default: its own).
+
+    Raises ImageError if it is black everywhere.
+    """
     if mask is None:
         return None
     mask = linked(mask, "mask", ImageError)
     planes = mask.reshape(-1, 1, *mask.shape[-2:])
-    if not (planes > 0).any():
+    if not ((edit and edit.invert) or (planes > 0).any()):
         raise ImageError(
             "The mask is black everywhere, so nothing would be stylised. Paint in white where the style applies; "
             "a Load Image without transparency gives a black mask, so disconnect that."
         )
-    return planes
+    return edit.checked(planes, size or planes.shape[-2:]) if edit else planes
 
 
 def single_style(link: StyleLink, purpose: str) -> Style:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import torch
-import torch.nn.functional as F
 from comfy_api.latest import io
 from torch import Tensor
 
 from ..adain import ModelError, Region, Style, StyleError
 from ..adain.images import Picture
+from ..adain.masks import MaskEdit
 from ..adain.transparency import filled
 from ..weights import load_preset, preset_names
 from ..weights.presets import FIRST_PRESET
 from .devices import ManagedModel
+from .masks import grow_input, invert_mask_input
 from .sockets import (
     CATEGORY,
     ImageOut,
@@ -224,6 +223,8 @@ class StyleRegion(io.ComfyNode):
                     tooltip="What the rest of the picture gets: a style, or another Style Region to which this one is added. "
                     "Not connected (default): the rest of the picture stays as it is. Where regions overlap they share the pixels.",
                 ),
+                grow_input("mask"),
+                invert_mask_input(),
             ],
             outputs=[
                 StyleSocket.Output("style", display_name="style", tooltip="For AdaIN Transfer, or for the base of another Style Region.")
@@ -231,20 +232,15 @@ class StyleRegion(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, style: StyleLink, mask: Tensor, feather: float, base: StyleLink | None = None) -> ImageOut:
-        planes = from_mask(mask)
-        assert planes is not None
-        region = Region(single_style(style, "put into a region"), feathered(planes.float(), feather))
+    def execute(
+        cls,
+        style: StyleLink,
+        mask: Tensor,
+        feather: float,
+        base: StyleLink | None = None,
+        grow: int = 0,
+        invert_mask: bool = False,
+    ) -> ImageOut:
+        planes = from_mask(mask, MaskEdit(invert_mask, grow, feather))
+        region = Region(single_style(style, "put into a region"), planes)
         return io.NodeOutput((*(() if base is None else regions_of(base)), region))
-
-
-def feathered(mask: Tensor, width: float) -> Tensor:
-    """`mask` [B, 1, H, W] with its edges softened over about `width` pixels by a Gaussian; borders are continued outwards."""
-    sigma = width / 4  # 95 % of a blurred edge's rise takes four deviations
-    if sigma <= 0:
-        return mask
-    radius = math.ceil(3 * sigma)
-    offsets = torch.arange(-radius, radius + 1, dtype=mask.dtype, device=mask.device)
-    kernel = torch.softmax(-(offsets**2) / (2 * sigma**2), 0)
-    rows = F.conv2d(F.pad(mask, (radius, radius, 0, 0), mode="replicate"), kernel.view(1, 1, 1, -1))
-    return F.conv2d(F.pad(rows, (0, 0, radius, radius), mode="replicate"), kernel.view(1, 1, -1, 1)).clamp(0, 1)

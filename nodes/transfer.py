@@ -9,12 +9,14 @@ from torch import Tensor
 
 from ..adain import ImageError
 from ..adain.color import ColorMode
+from ..adain.masks import MaskEdit
 from ..adain.temporal import Stability
 from ..adain.transparency import filled
 from ..weights import preset_names
 from ..weights.presets import FIRST_PRESET
 from .devices import ManagedModel
 from .frames import paint
+from .masks import mask_edit_inputs, mask_input
 from .model import embedded_model
 from .sequence import paint_sequence
 from .sockets import (
@@ -83,6 +85,7 @@ class Transfer(io.ComfyNode):
                     tooltip="From AdaIN Stability, for a batch that is frames of a video: holds them together. Not connected (default): "
                     "each picture by itself.",
                 ),
+                *mask_edit_inputs(),
             ],
             outputs=[io.Image.Output("result", display_name="image", tooltip="The painted pictures, in the size of the image.")],
         )
@@ -99,8 +102,12 @@ class Transfer(io.ComfyNode):
         frames_per_chunk: int,
         mask: Tensor | None = None,
         stability: Stability | None = None,
+        feather: float = 0.0,
+        grow: int = 0,
+        invert_mask: bool = False,
     ) -> ImageOut:
         rgb, alpha = from_image(image)
+        planes = from_mask(mask, MaskEdit(invert_mask, grow, feather), rgb.shape[-2:])
         if stability is not None or isinstance(style, TimedStyle):
             painted = paint_sequence(
                 adain_model,
@@ -108,7 +115,7 @@ class Transfer(io.ComfyNode):
                 style,
                 Stability(0, 0) if stability is None else linked(stability, "stability", ImageError),
                 strength=strength,
-                mask=from_mask(mask),
+                mask=planes,
                 color=color,
                 scale=content_scale,
                 chunk=frames_per_chunk,
@@ -119,7 +126,7 @@ class Transfer(io.ComfyNode):
             rgb,
             regions_of(style),
             strength=strength,
-            mask=from_mask(mask),
+            mask=planes,
             color=color,
             scale=content_scale,
             chunk=frames_per_chunk,
@@ -171,6 +178,7 @@ class Stylize(io.ComfyNode):
                     optional=True,
                     tooltip="The painting whose style is used where no style_image is connected. For the embedded model alone.",
                 ),
+                *mask_edit_inputs(),
             ],
             outputs=[io.Image.Output("result", display_name="image", tooltip="The painted pictures, in the size of the image.")],
         )
@@ -186,6 +194,9 @@ class Stylize(io.ComfyNode):
         mask: Tensor | None = None,
         adain_model: ManagedModel | None = None,
         preset: str = FIRST_PRESET,
+        feather: float = 0.0,
+        grow: int = 0,
+        invert_mask: bool = False,
     ) -> ImageOut:
         managed = embedded_model() if adain_model is None else adain_model
         if style_image is None:
@@ -193,7 +204,8 @@ class Stylize(io.ComfyNode):
         else:
             style = encode(managed, style_image, stroke_size=stroke_size).average()
         rgb, alpha = from_image(image)
-        painted = paint(managed, rgb, regions_of(style), strength=strength, mask=from_mask(mask), color=color, alpha=alpha)
+        planes = from_mask(mask, MaskEdit(invert_mask, grow, feather), rgb.shape[-2:])
+        painted = paint(managed, rgb, regions_of(style), strength=strength, mask=planes, color=color, alpha=alpha)
         return io.NodeOutput(to_image(painted, alpha))
 
 
@@ -217,13 +229,4 @@ def color_input() -> io.Input:
         tooltip="Whose colours the result has. style (default): the style's. keep: exactly the image's, with the style's "
         "strokes in the brightness. "
         "match: painted freely, then moved to the image's overall colours.",
-    )
-
-
-def mask_input() -> io.Input:
-    return io.Mask.Input(
-        "mask",
-        optional=True,
-        tooltip="Where to paint, in white; where it is black the image stays bit for bit. Not connected (default): everywhere. "
-        "Any size; one mask, or one per frame.",
     )

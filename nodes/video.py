@@ -17,9 +17,11 @@ from torch import Tensor
 
 from ..adain.color import ColorMode
 from ..adain.errors import VideoError
+from ..adain.masks import MaskEdit
 from ..adain.temporal import Stability, paint_frames
 from .devices import ManagedModel
 from .frames import Reporter, frames_at_once
+from .masks import mask_edit_inputs, mask_input
 from .sequence import MakeTask, explained_lack_of_memory, tasks_for
 from .sockets import (
     CATEGORY,
@@ -34,7 +36,7 @@ from .sockets import (
     single_style,
     to_image,
 )
-from .transfer import color_input, mask_input, strength_input
+from .transfer import color_input, strength_input
 
 
 class Video(io.ComfyNode):
@@ -61,6 +63,7 @@ class Video(io.ComfyNode):
                     optional=True,
                     tooltip="From AdaIN Stability. Not connected (default): radius 8, hold 0.65, without optical flow.",
                 ),
+                *mask_edit_inputs(),
             ],
             outputs=[io.Video.Output("result", display_name="video", tooltip="The painted video, for Save Video.")],
         )
@@ -75,11 +78,15 @@ class Video(io.ComfyNode):
         color: ColorMode,
         mask: Tensor | None = None,
         stability: Stability | None = None,
+        feather: float = 0.0,
+        grow: int = 0,
+        invert_mask: bool = False,
     ) -> ImageOut:
         video = linked(video, "video", VideoError)
         if not isinstance(style, TimedStyle):
             style = single_style(style, "used for a video").average()
-        make = tasks_for(adain_model, style, strength, from_mask(mask))
+        planes = from_mask(mask, MaskEdit(invert_mask))
+        make = tasks_for(adain_model, style, strength, planes, MaskEdit(grow=grow, feather=feather))
         paint = _in_memory if isinstance(video, InputImpl.VideoFromComponents) else _from_file
         stability = Stability() if stability is None else linked(stability, "stability", VideoError)
         return io.NodeOutput(paint(adain_model, video, make, stability, color))

@@ -104,6 +104,14 @@ def test_blend_weights_mask_size_and_saved_style(pictures: Path) -> None:
     assert torch.equal(before[..., :20], after[..., :20])
     assert not torch.equal(before[..., 36:], after[..., 36:])
 
+    run(
+        "stylize", pictures / "photo.png", "--style", pictures / "art.png", "--mask", pictures / "mask.png",
+        "--invert-mask", "--grow", -4, "--feather", 4, "-o", out, "--overwrite",
+    )  # fmt: skip
+    before, after = read_picture(pictures / "photo.png").rgb, read_picture(out).rgb
+    assert torch.equal(before[..., 28:], after[..., 28:])  # the edge at 28 pixels is now at 24, and soft to about 27
+    assert not torch.equal(before[..., 24:26], after[..., 24:26]) and not torch.equal(before[..., :20], after[..., :20])
+
     run("stylize", pictures / "photo.png", "--style", preset_names()[0], "--size", 20, "-o", pictures / "small.jpg")
     assert Image.open(pictures / "small.jpg").size == (28, 20)
 
@@ -119,6 +127,8 @@ def test_blend_weights_mask_size_and_saved_style(pictures: Path) -> None:
         (["stylize", "photo.png", "--style", "art.png", "--weights", "0", "-o", "o.png"], 2, "must be numbers >= 0"),
         (["stylize", "photo.png", "--style", "art.png", "--weights", "1,2", "-o", "o.png"], 1, "2 weights for 1 style."),
         (["stylize", "photo.png", "--style", "art.png", "--mask", "black.png", "-o", "o.png"], 1, "zero everywhere"),
+        (["stylize", "photo.png", "--style", "art.png", "--grow", "3", "-o", "o.png"], 1, "Give one with --mask"),
+        (["stylize", "photo.png", "--style", "art.png", "--mask", "black.png", "--feather", "-1", "-o", "o.png"], 2, "0 to 1024"),
         (["stylize", "photo.png", "--style", "art.png", "--model", "art.png", "-o", "o.png"], 1, "not a readable safetensors"),
         (["stylize", "photo.png", "--style", "art.png", "--device", "warp", "-o", "o.png"], 1, "device"),
         (["stylize", "photo.png", "--style", "art.png", "-o", "taken/o.png"], 1, "output folder"),

@@ -12,6 +12,7 @@ import torch
 from adain_style_transfer import adain, weights
 from adain_style_transfer.adain import ImageError, large
 from adain_style_transfer.adain.large import Request, stylize_file
+from adain_style_transfer.adain.masks import MaskEdit
 from adain_style_transfer.cli import main
 from samples import picture, soft_mask
 
@@ -55,6 +56,16 @@ def test_files_equal_tensors(lite, style, photo, tmp_path, color, extension):
     )
     assert (adain.read_picture(output).rgb - expected).abs().max() <= 1.01 / 255
     assert not output.with_name(output.name + ".part").exists()
+
+
+def test_a_mask_is_edited_as_in_memory(lite, style, photo, tmp_path):
+    blocks = (soft_mask(6, 9) > 0.5).float()
+    mask = torch.nn.functional.interpolate(blocks, (HEIGHT, WIDTH), mode="nearest")
+    adain.write_picture(tmp_path / "mask.png", mask.expand(-1, 3, -1, -1))
+    edit, picture = MaskEdit(True, 3, 6.0), adain.read_picture(photo).rgb
+    steps_of(lite, photo, tmp_path / "out.png", Request(style, mask=tmp_path / "mask.png", edit=edit), False)
+    expected = adain.stylize(lite, picture, style, mask=edit(mask, picture.shape[-2:]))
+    assert (adain.read_picture(tmp_path / "out.png").rgb - expected).abs().max() <= 1.5 / 255
 
 
 def test_a_transparent_turned_picture_and_a_smaller_mask(lite, style, tmp_path):

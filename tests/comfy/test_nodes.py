@@ -11,24 +11,30 @@ import samples
 import torch
 from adain_style_transfer import adain, weights
 from adain_style_transfer.adain.architectures.vgg19 import VGG19
+from adain_style_transfer.adain.masks import MaskEdit
 from adain_style_transfer.adain.resample import enlarged
 from adain_style_transfer.adain.transparency import filled
 from comfy.server import EXAMPLES, REPOSITORY, RefusedPromptError, example
+
+MASK_EDIT = ("feather", "grow", "invert_mask")
 
 NODES = {
     "AdaIN_LoadModel": ({"model", "precision"}, ["ADAIN_MODEL"]),
     "AdaIN_EncodeStyle": ({"adain_model", "image", "batch", "stroke_size", "mask", "name"}, ["ADAIN_STYLE"]),
     "AdaIN_StylePreset": ({"adain_model", "preset"}, ["ADAIN_STYLE"]),
     "AdaIN_BlendStyles": ({"styles"}, ["ADAIN_STYLE"]),
-    "AdaIN_StyleRegion": ({"style", "mask", "feather", "base"}, ["ADAIN_STYLE"]),
+    "AdaIN_StyleRegion": ({"style", "mask", "feather", "base", *MASK_EDIT}, ["ADAIN_STYLE"]),
     "AdaIN_Transfer": (
-        {"adain_model", "image", "style", "strength", "color", "content_scale", "frames_per_chunk", "mask", "stability"},
+        {"adain_model", "image", "style", "strength", "color", "content_scale", "frames_per_chunk", "mask", "stability", *MASK_EDIT},
         ["IMAGE"],
     ),
-    "AdaIN_Video": ({"adain_model", "video", "style", "strength", "color", "mask", "stability"}, ["VIDEO"]),
+    "AdaIN_Video": ({"adain_model", "video", "style", "strength", "color", "mask", "stability", *MASK_EDIT}, ["VIDEO"]),
     "AdaIN_Stability": ({"radius", "hold", "flow"}, ["ADAIN_STABILITY"]),
     "AdaIN_Keyframes": ({"styles", "keyframes", "frame_rate"}, ["ADAIN_STYLE"]),
-    "AdaIN_Stylize": ({"image", "style_image", "strength", "color", "stroke_size", "mask", "adain_model", "preset"}, ["IMAGE"]),
+    "AdaIN_Stylize": (
+        {"image", "style_image", "strength", "color", "stroke_size", "mask", "adain_model", "preset", *MASK_EDIT},
+        ["IMAGE"],
+    ),
     "AdaIN_SamplePicture": ({"picture"}, ["IMAGE"]),
     "AdaIN_MatchColors": ({"image", "reference", "method", "strength"}, ["IMAGE"]),
     "AdaIN_SaveStyle": ({"style", "name"}, ["ADAIN_STYLE"]),
@@ -175,6 +181,21 @@ class TestResults:
             got, content = images(comfy, prompt), load("photo.png")
             close(got[..., 70:], content[..., 70:], steps=1)
             assert (got[..., :60] - content[..., :60]).abs().mean() > 2 / 255
+
+    def test_masks_are_edited_in_pixels_of_the_picture(self, comfy, load, model32, wave):
+        mask = {"6": node("SolidMask", value=1.0, width=32, height=24), "7": node("SolidMask", value=0.0, width=64, height=48)}
+        mask |= {"8": node("MaskComposite", destination=["7", 0], source=["6", 0], x=0, y=0, operation="add")}
+        plane = torch.zeros(1, 1, 48, 64)
+        plane[..., :24, :32] = 1
+        edit = MaskEdit(invert=True, grow=-8, feather=6.0)
+        expected = adain.stylize(model32, load("photo.png"), wave, mask=edit(plane, torch.Size((96, 128))))
+        edited = {"feather": 6.0, "grow": -8, "invert_mask": True}
+        close(images(comfy, transfer(mask=["8", 0], **edited) | mask), expected)
+        inverted = adain.stylize(model32, load("photo.png"), wave)
+        black = {"6": node("SolidMask", value=0.0, width=64, height=48)}
+        close(images(comfy, transfer(mask=["6", 0], invert_mask=True) | black), inverted)
+        error = comfy.run(transfer(mask=["8", 0], grow=-200) | mask).error
+        assert "The mask is black everywhere after it was shrunk by 200 pixels" in error
 
     def test_content_scale_keeps_the_size(self, comfy, load, model32, wave):
         small = adain.images.resize(load("photo.png"), (48, 64))

@@ -22,7 +22,17 @@ except ImportError as error:
 if int(av.__version__.split(".")[0]) < 16:  # chapters, attachments and the durations of frames came with 16
     raise VideoError(f'Video needs PyAV 16 or newer, but {av.__version__} is installed. Run: pip install --upgrade "av>=16"')
 
-__all__ = ["BitStreamFilterContext", "Disposition", "FFmpegError", "FilterGraph", "UnknownCodecError", "av", "opened", "reason", "url"]
+__all__ = [
+    "BitStreamFilterContext",
+    "Disposition",
+    "FFmpegError",
+    "FilterGraph",
+    "UnknownCodecError",
+    "av",
+    "opened",
+    "reason",
+    "url",
+]
 
 FilterGraph: Any = Graph
 """Untyped, as its links and frames are of many kinds."""

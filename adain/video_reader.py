@@ -85,6 +85,8 @@ class VideoReader:
         self.rate, self.transparent = found.rate, found.transparent
         self.covers = found.covers
         """The codec and the bytes of each cover picture."""
+        self.adts = found.adts
+        """The configuration of AAC streams that have it in each packet, by their index."""
         self.flat = False
         """Set it to have what is transparent on black instead."""
         self.transfer, self.primaries = self.stream.codec_context.color_trc, self.stream.codec_context.color_primaries

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from .adts import configuration, may_be_adts
 from .ffmpeg import BROKEN, Disposition, Source, av, opened
 from .video_pixels import has_alpha
 
@@ -28,6 +29,8 @@ class Survey:
     """Whether some of it is transparent and some is not: an alpha that is the same everywhere hides nothing."""
     covers: list[tuple[str, bytes]]
     """The codec and the bytes of each cover picture."""
+    adts: dict[int, bytes]
+    """The configuration of AAC streams that have it in each packet, by their index."""
 
 
 def survey(source: Source) -> Survey | None:
@@ -43,7 +46,15 @@ def survey(source: Source) -> Survey | None:
     with opened(source) as container:
         covers = [s for s in container.streams.video if s.codec_context and s.disposition & Disposition.attached_pic]
         packets = _some(container.demux(covers), len(covers)) if covers else []
-        return Survey(rate, transparent, [(packet.stream.codec_context.name, bytes(packet)) for packet in packets])
+        pictures = [(packet.stream.codec_context.name, bytes(packet)) for packet in packets]
+        doubtful = [stream.index for stream in container.streams if may_be_adts(stream)]
+    adts = {}
+    for index in doubtful:
+        with opened(source) as container:
+            found = configuration(b"".join(map(bytes, _some(container.demux(container.streams[index]), 1))))
+        if found:
+            adts[index] = found
+    return Survey(rate, transparent, pictures, adts)
 
 
 def moving_pictures(container: Any) -> Iterator[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +11,10 @@ from typing import Any
 from torch import Tensor
 
 from .errors import VideoError
-from .ffmpeg import BROKEN, BT709, FULL, LIMITED, UNSPECIFIED, av, reason, url
+from .ffmpeg import BROKEN, BT709, FULL, LIMITED, UNSPECIFIED, BitStreamFilterContext, av, reason, url
 from .palette import Palette
 from .sound import Transcoder
-from .video_codecs import PALETTE, audio_codec, holds_copy, keeps_alpha, pixel_format, video_codec, video_encoder
+from .video_codecs import PALETTE, audio_codec, holds_copy, keeps_alpha, pixel_format, private_options, video_codec, video_encoder
 from .video_pixels import matrix_of, to_picture
 from .video_reader import Frame, Report, VideoReader
 from .video_survey import moving_pictures
@@ -74,6 +75,8 @@ class VideoWriter:
         self._transcoders: dict[int, Transcoder] = {}
         self._waiting: list[Any] = []
         self._durations: dict[int, int] = {}
+        self._out_of_order: set[int] = set()
+        self._unwrapped: dict[int, BitStreamFilterContext] = {}
         self._range = self._matrix = 0
         self._form = ""
         """The pixel format that is encoded."""
@@ -120,8 +123,18 @@ class VideoWriter:
         if index in self._anew:
             self._mux(self._transcoders[index](packet))
             return
-        packet.stream = self._copies[index]
-        self._mux([packet])
+        kind = packet.stream.type
+        try:
+            for part in self._unwrapped[index].filter(packet) if index in self._unwrapped else [packet]:
+                part.stream = self._copies[index]
+                self._container.mux(part)
+        except BROKEN as error:
+            if getattr(error, "errno", None) != errno.EINVAL:
+                raise self._full(error) from error
+            # A container takes no packet that comes before the one before it, as in damaged files.
+            if index not in self._out_of_order:
+                self._report(f"Some of the {kind} of {self._reader.name} comes at times that make no sense. It is left out.")
+            self._out_of_order.add(index)
 
     def pass_on(self, packet: Any, frame: Frame) -> None:
         """Write the video packet that an earlier run encoded for `frame`."""
@@ -244,6 +257,10 @@ class VideoWriter:
         for index, stream in self._copies.items():
             copies[index] = container.add_stream_from_template(stream, opaque=True)
             _describe(copies[index], stream)
+            if index in reader.adts and container.format.name != "mpegts":
+                # FFmpeg would do it too, but not for MP4 whose header is written late.
+                copies[index].codec_context.extradata = reader.adts[index]
+                self._unwrapped[index] = BitStreamFilterContext("aac_adtstoasc", stream)
         for index, (stream, codec) in self._anew.items():
             self._transcoders[index] = Transcoder(container, stream, codec, self._tell_of_silence)
             _describe(self._transcoders[index].target, stream)
@@ -265,7 +282,7 @@ class VideoWriter:
         """Size, rate, form and colours of the video to encode."""
         reader, context = self._reader, video.codec_context
         source = reader.stream
-        known = {option.name for option in context.supported_options.private}
+        known = private_options(context)
         context.options = self._options(known)
         if "crf" not in known or self._codec == "libvpx":  # VP8's crf is but a limit
             context.bit_rate = min(round(_BITS_PER_PIXEL * width * height * reader.rate), 2**31 - 1)
@@ -343,7 +360,10 @@ class VideoWriter:
             for packet in packets:
                 self._container.mux(packet)
         except BROKEN as error:
-            raise VideoError(f"{self._path} cannot be written on ({reason(error)}). Is there room on the disk?") from error
+            raise self._full(error) from error
+
+    def _full(self, error: BaseException) -> VideoError:
+        return VideoError(f"{self._path} cannot be written on ({reason(error)}). Is there room on the disk?")
 
 
 def _describe(target: Any, source: Any) -> None:

@@ -149,6 +149,17 @@ def test_sound_is_copied_where_it_can_be(tmp_path):
     assert converted(clip, tmp_path / "out.avi") == [] and sound(tmp_path / "out.avi") == sound(clip)
 
 
+@pytest.mark.parametrize("name", ["out.mp4", "out.mkv", "out.flv", "out.ts"])
+def test_sound_of_broadcasts_is_copied(tmp_path, name):
+    """AAC in MPEG-TS has a header in each packet."""
+    clip = make(tmp_path / "clip.ts")
+    assert converted(clip, tmp_path / name) == []
+    packets, out = sound(clip), sound(tmp_path / name)
+    assert len(packets) == len(out) > 20 and all(a.endswith(b) and len(a) - len(b) in (0, 7) for a, b in zip(packets, out, strict=True))
+    with av.open(str(tmp_path / name)) as file:
+        assert sum(frame.samples for frame in file.decode(audio=0)) > 40_000
+
+
 # Pictures
 
 

@@ -19,8 +19,8 @@ try:
 except ImportError as error:
     raise install("Video", "av", VideoError) from error
 
-if int(av.__version__.split(".")[0]) < 16:  # chapters, attachments and the durations of frames came with 16
-    raise VideoError(f'Video needs PyAV 16 or newer, but {av.__version__} is installed. Run: pip install --upgrade "av>=16"')
+if tuple(map(int, av.__version__.split(".")[:2])) < (17, 1):  # older ones lack chapters, attachments, or the options of encoders
+    raise VideoError(f'Video needs PyAV 17.1 or newer, but {av.__version__} is installed. Run: pip install --upgrade "av>=17.1"')
 
 __all__ = [
     "BitStreamFilterContext",

@@ -44,15 +44,6 @@ def video_encoder(codec: str) -> Any:
     return encoder
 
 
-def private_options(context: Any) -> set[str]:
-    """The names of the options that an encoder has beyond those of all."""
-    if hasattr(context, "supported_options"):
-        return {option.name for option in context.supported_options.private}
-    # PyAV before 17 does not tell.
-    known = {"libx264": {"crf", "preset"}, "libx265": {"crf", "preset"}, "libsvtav1": {"crf", "preset"}}
-    return known.get(context.name, {"crf"} if context.name.startswith(("libvpx", "libaom")) else set())
-
-
 def audio_codec(container: Any) -> str:
     """The encoder for sound that an output container cannot take as it is; "" if it takes none."""
     return _AUDIO.get(container.format.name, str(container.default_audio_codec).replace("none", ""))

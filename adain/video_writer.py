@@ -14,7 +14,7 @@ from .errors import VideoError
 from .ffmpeg import BROKEN, BT709, FULL, LIMITED, UNSPECIFIED, BitStreamFilterContext, av, reason, url
 from .palette import Palette
 from .sound import Transcoder
-from .video_codecs import PALETTE, audio_codec, holds_copy, keeps_alpha, pixel_format, private_options, video_codec, video_encoder
+from .video_codecs import PALETTE, audio_codec, holds_copy, keeps_alpha, pixel_format, video_codec, video_encoder
 from .video_pixels import matrix_of, to_picture
 from .video_reader import Frame, Report, VideoReader
 from .video_survey import moving_pictures
@@ -282,7 +282,7 @@ class VideoWriter:
         """Size, rate, form and colours of the video to encode."""
         reader, context = self._reader, video.codec_context
         source = reader.stream
-        known = private_options(context)
+        known = {option.name for option in context.supported_options.private}
         context.options = self._options(known)
         if "crf" not in known or self._codec == "libvpx":  # VP8's crf is but a limit
             context.bit_rate = min(round(_BITS_PER_PIXEL * width * height * reader.rate), 2**31 - 1)
@@ -312,7 +312,7 @@ class VideoWriter:
             self._range = context.color_range = FULL
         elif source.codec_context.format.is_rgb and not video.format.is_rgb:
             self._range = context.color_range = LIMITED
-        video.disposition = source.disposition
+        video.disposition = source.disposition.value
         video.metadata.update({k: v for k, v in source.metadata.items() if k.lower() in ("language", "title", "timecode", "creation_time")})
 
     def _options(self, known: set[str]) -> dict[str, str]:
@@ -368,4 +368,4 @@ class VideoWriter:
 
 def _describe(target: Any, source: Any) -> None:
     target.metadata.update(source.metadata)
-    target.disposition = source.disposition
+    target.disposition = source.disposition.value

@@ -30,7 +30,7 @@ def converted(source, target, encoding=FAST, **options):
 def streams(path):
     with av.open(str(path)) as file:
         return [
-            (s.type, s.codec_context.name if s.codec_context else None, int(s.disposition) & (DEFAULT | FORCED | COVER), s.language)
+            (s.type, s.codec_context.name if s.codec_context else None, s.disposition.value & (DEFAULT | FORCED | COVER), s.language)
             for s in file.streams
         ]
 

@@ -54,7 +54,7 @@ def commands() -> dict[str, list[str]]:
             first = line.split(" ")[0]
             if first not in PROGRAMS or " " not in line or line.startswith("python headless") or "--help" in line:
                 continue
-            line = re.sub(r"\[(-[^\]]*)\]", r"\1", re.sub(r"(?<=\w)\.\.\.| \.\.\.$", "", line)).replace("[@revision]", "")
+            line = re.sub(r"\[(-[^\]]*)\]", r"\1", re.sub(r"(?<=\w)\.\.\.|(?<=\.py) \.\.\.$", "", line)).replace("[@revision]", "")
             found[f"{page}:{number} {line}"] = shlex.split(line)
     return found
 
@@ -194,7 +194,7 @@ CALLS = sorted(
 
 @pytest.mark.parametrize("code", CALLS)
 def test_calls_in_the_text_exist(code):
-    name, arguments = re.fullmatch(r"([\w.]+)\((.*)\)", code).groups()
+    name, _, arguments = code.removesuffix(")").partition("(")
     module, *rest = name.split(".")
     function = {"adain": adain, "weights": weights}[module]
     for part in rest:

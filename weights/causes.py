@@ -65,7 +65,7 @@ def cause_of(error: BaseException, endpoint: str) -> Cause | None:
         return Cause(f"{endpoint} cannot be reached: it does not answer in time", "Go online, check the proxy and the firewall")
     if _holds(chain, RecursionError) or "TooManyRedirects" in names:
         return Cause(f"{endpoint} redirects in a circle", "Check HF_ENDPOINT and the proxy")
-    if names & {"ConnectError", "ConnectionError"}:  # of httpx and requests
+    if names & {"ConnectError", "ConnectionError"} and not names & {"ReadTimeoutError"}:  # of httpx and requests
         reason = next((str(link.strerror) for link in chain if isinstance(link, OSError) and link.strerror), "")
         return Cause(f"{endpoint} cannot be reached{f' ({reason})' if reason else ''}", "Go online")
     return None

@@ -258,6 +258,12 @@ def _fill(task: Task, partial: Path, size: int | None, wanted: str) -> None:
         while True:
             try:
                 return _transfer(task, partial, size)
+            except TooMuchError:
+                # A server that does not know how to go on sent the file from its beginning, which old clients do not notice.
+                if not known:
+                    raise
+                partial.unlink()
+                known = 0
             except TRANSPORT_ERRORS as error:
                 # A cut connection is taken up again as long as each attempt brings something.
                 arrived = partial.stat().st_size if partial.exists() else 0
@@ -323,6 +329,10 @@ def reporter(progress: Progress | None, total: int | None) -> Callable[[int], No
     return report if progress and total else None
 
 
+class TooMuchError(HubError):
+    """A server that sent more than was asked for."""
+
+
 class _Meter:
     """What `http_get` needs of a file: reports its position after every write and takes nothing beyond `limit`."""
 
@@ -332,7 +342,7 @@ class _Meter:
 
     def write(self, data: bytes) -> int:
         if self._limit is not None and self.tell() + len(data) > self._limit:
-            raise HubError("The server sent more than was asked for, so the transfer was stopped. Check HF_ENDPOINT and the proxy.")
+            raise TooMuchError("The server sent more than was asked for, so the transfer was stopped. Check HF_ENDPOINT and the proxy.")
         written = self._file.write(data)
         self._file.flush()
         if self._report:

@@ -11,10 +11,7 @@ def hub(monkeypatch):
     """A local Hub, and huggingface_hub pointed at it. Variables of the environment are only read at its import."""
     server = Hub()
     monkeypatch.setattr(constants, "ENDPOINT", server.url)
-    template = server.url + "/{repo_id}/resolve/{revision}/{filename}"
-    for module in (constants, file_download):  # before 1.0 the latter has a copy
-        if hasattr(module, "HUGGINGFACE_CO_URL_TEMPLATE"):
-            monkeypatch.setattr(module, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    point_to(server.url, monkeypatch)
     monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.5)
     monkeypatch.setattr(constants, "HF_HUB_ETAG_TIMEOUT", 1)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
@@ -25,6 +22,13 @@ def hub(monkeypatch):
     yield server
     server.close()
     close_sessions()
+
+
+def point_to(address, monkeypatch):
+    """Have huggingface_hub ask `address` for files."""
+    for module in (constants, file_download):  # before 1.0 the latter has a copy
+        if hasattr(module, "HUGGINGFACE_CO_URL_TEMPLATE"):
+            monkeypatch.setattr(module, "HUGGINGFACE_CO_URL_TEMPLATE", address + "/{repo_id}/resolve/{revision}/{filename}")
 
 
 def close_sessions():

@@ -12,7 +12,7 @@ import pytest
 from adain_style_transfer.weights import catalog
 from adain_style_transfer.weights.download import HubError
 from adain_style_transfer.weights.hub import get
-from hub.conftest import close_sessions
+from hub.conftest import close_sessions, point_to
 from hub.server import COMMIT, Fault, sha256
 from huggingface_hub import constants
 
@@ -383,6 +383,6 @@ def test_proxy(hub, folder, monkeypatch):
     close_sessions()  # the next one reads the variables
     monkeypatch.setenv("HTTP_PROXY", hub.url)
     monkeypatch.setenv("http_proxy", hub.url)
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", "http://hub.invalid/{repo_id}/resolve/{revision}/{filename}")
+    point_to("http://hub.invalid", monkeypatch)
     assert get("big", folder).read_bytes() == BIG
     assert {entry[3]["host"] for entry in hub.requests("hub")} == {"hub.invalid"}

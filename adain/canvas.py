@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .bars import Inside
 from .motion import camera_motion, in_lines, inside_of, small_views
 from .resample import bicubic, resample, translated
 
@@ -142,18 +143,23 @@ class Camera:
     """Follows the camera through a clip: gives each frame its canvas."""
 
     def __init__(self) -> None:
-        self._before: tuple[list[Tensor], Canvas] | None = None
+        self._before: tuple[list[Tensor], Inside | None, Canvas] | None = None
 
-    def __call__(self, image: Tensor, starts_shot: bool) -> Canvas:
-        """The canvas of the next frame [1, 3, H, W] in 0..1."""
-        views = small_views(image)
+    def __call__(self, image: Tensor, starts_shot: bool, inside: Inside | None = None) -> Canvas:
+        """The canvas of the next frame [1, 3, H, W] in 0..1, of which only what is `inside` moves with the camera."""
+        seen = image if inside is None else image[..., inside[0], inside[1]]
+        views = small_views(seen)
         if self._before is None or starts_shot:
             canvas = Canvas.of(image.shape[-2:])
         else:
-            old_views, before = self._before
-            motion = camera_motion(views, old_views, before.frame)
+            old_views, old_inside, before = self._before
+            motion = camera_motion(views, old_views, seen.shape[-2:]) if inside == old_inside else None
+            if motion is not None and inside is not None:
+                part = _units((inside[1].start, inside[0].start, seen.shape[-1], seen.shape[-2]))
+                whole = _units((0, 0, image.shape[-1], image.shape[-2]))
+                motion = whole.inverse() @ part @ motion.double() @ part.inverse() @ whole
             canvas = before.continued if motion is None else before.moved(motion)
-        self._before = views, canvas
+        self._before = views, inside, canvas
         return canvas
 
 

@@ -18,12 +18,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .bars import Bars, mask_of
 from .canvas import Camera, Canvas
 from .color import ColorMode, apply_color_mode, lay_over
 from .devices import capable
 from .errors import StyleError
 from .hold import Hold
-from .images import check_image
+from .images import check_image, check_mask, resize
 from .model import StyleTransferModel
 from .passes import shown
 from .smoothing import Shots, merged, smoothed
@@ -138,9 +139,10 @@ def _begun(model: StyleTransferModel, tasks: Iterable[Task], color: str, look_fo
         return
     waiting: Work | None = None
     tiles: Tensor | None = None
+    bars = Bars()
     before = change = 0.0  # changes from the frame before to the waiting one, and the one before that
     for task in tasks:
-        work = begin(task)
+        work = _without_bars(begin(task), bars)
         means = F.adaptive_avg_pool2d(capable(work.task.image).float(), _TILES) / (1 if work.task.image.is_floating_point() else 255)
         after = 0.0 if tiles is None else float((means - tiles).square().mean().sqrt())
         if waiting is not None:
@@ -150,13 +152,25 @@ def _begun(model: StyleTransferModel, tasks: Iterable[Task], color: str, look_fo
         yield replace(waiting, starts_shot=change > max(_CUT, _CUT_RATIO * before))
 
 
+def _without_bars(work: Work, bars: Bars) -> Work:
+    """With black bars left as they are, and out of what is measured and followed."""
+    task, inside = work.task, bars(work.task.image)
+    if inside is None:
+        return work
+    size = task.image.shape[-2:]
+    mask = mask_of(inside, size)
+    if task.mask is not None:
+        mask = mask * resize(check_mask(task.mask, "mask", 1).cpu(), size)
+    return replace(work, task=replace(task, mask=mask), inside=inside)
+
+
 @torch.inference_mode()
 def _laid(stream: Iterable[Work]) -> Iterator[Work]:
     """On canvases that stand still while the camera moves."""
     camera = Camera()
     for work in stream:
         image = work.frame
-        canvas = camera(image, work.starts_shot)
+        canvas = camera(image, work.starts_shot, work.inside)
         if canvas.still or not work.task.painted:
             yield replace(work, canvas=canvas)
             continue

@@ -9,6 +9,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from .bars import Inside
 from .canvas import Canvas
 from .coverage import Coverage, coverage_of
 from .kept import feature_maps, fit, keeps
@@ -48,6 +49,8 @@ class Work:
     starts_shot: bool
     targets: Sequence[Sequence[Statistics]]
     canvas: Canvas
+    inside: Inside | None = None
+    """The frame without its black bars, if it has any."""
     laid: Tensor | None = None
     """The frame on its canvas, in the precision of the task; None if that is the frame itself."""
     content: Content | None = None

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import sys
 from pathlib import Path
 
 import pytest
 from adain_style_transfer import training
+from adain_style_transfer.training import start
 from adain_style_transfer.training.recipe import Recipe, RecipeError, add_options, read_recipe
 
 RECIPES = sorted((Path(training.__file__).parent / "recipes").glob("*.toml"))
@@ -67,3 +69,13 @@ def test_recipes_that_cannot_be_read(tmp_path):
     for path in (tmp_path / "missing.toml", tmp_path):
         with pytest.raises(RecipeError, match="cannot be read"):
             read_recipe(str(path), {})
+
+
+@pytest.mark.parametrize("package", ["accelerate", "tensorboard"])
+def test_a_missing_package_is_named(package, monkeypatch, capsys):
+    monkeypatch.delitem(sys.modules, "adain_style_transfer.training.train", raising=False)
+    for name in [name for name in sys.modules if name.split(".")[0] == package or name == "torch.utils.tensorboard"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    assert start.main() == 1
+    assert f"Training needs {package}, which is not installed. Run `pip install {package}`" in capsys.readouterr().err

@@ -272,12 +272,14 @@ def _drift(comfy: ComfyServer, content: Tensor) -> Image.Image:
 def _run(page: Page) -> None:
     page.evaluate("() => { window.ended = new Promise(r => app.api.addEventListener('execution_success', r)); app.queuePrompt(0, 1) }")
     page.evaluate("() => window.ended.then(() => true)")
-    page.wait_for_timeout(6000)  # the notice of the finished job goes away
+    page.wait_for_timeout(2000)  # until the picture and the notice of the finished job are there
 
 
 def _shoot(page: Page, bounds: list[float], path: Path, width: int) -> None:
     left, top, across, down = page.evaluate(_FIT, bounds)
     page.mouse.move(5, 5)
+    for notice in ("Job completed", "Job queued"):
+        page.get_by_text(notice).wait_for(state="hidden")
     page.wait_for_timeout(500)
     shot = page.screenshot(clip={"x": left - _MARGIN, "y": top - _MARGIN, "width": across + 2 * _MARGIN, "height": down + 2 * _MARGIN})
     _save(Image.open(io.BytesIO(shot)), path, width)

@@ -278,8 +278,7 @@ def _run(page: Page) -> None:
 def _shoot(page: Page, bounds: list[float], path: Path, width: int) -> None:
     left, top, across, down = page.evaluate(_FIT, bounds)
     page.mouse.move(5, 5)
-    for notice in ("Job completed", "Job queued"):
-        page.get_by_text(notice).wait_for(state="hidden")
+    page.wait_for_function(r"() => !/jobs? (completed|queued)/i.test(document.body.innerText)")
     page.wait_for_timeout(500)
     shot = page.screenshot(clip={"x": left - _MARGIN, "y": top - _MARGIN, "width": across + 2 * _MARGIN, "height": down + 2 * _MARGIN})
     _save(Image.open(io.BytesIO(shot)), path, width)

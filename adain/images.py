@@ -130,6 +130,7 @@ def check_image(image: Tensor, label: str) -> Tensor:
 
     Raises ImageError unless it is floating-point, finite, and pixels of 0..1 that overshoot at most.
     """
+    _check_tensor(image, label)
     if image.ndim != 4 or image.shape[1] != 3 or not image.numel():
         raise ImageError(f"The {label} has the shape {list(image.shape)}. Expected [batch, 3, height, width] with at least one pixel.")
     if not image.is_floating_point():
@@ -139,6 +140,14 @@ def check_image(image: Tensor, label: str) -> Tensor:
         frame = next(i for i, frame in enumerate(image) if not frame.isfinite().all())
         raise ImageError(f"The {label} holds NaN or infinite values in frame {frame} (counting from 0). Mend what made it.")
     return _clamped(image, float(low), float(high), label)
+
+
+def _check_tensor(values: object, label: str) -> None:
+    if not isinstance(values, Tensor):
+        raise ImageError(
+            f"The {label} is a {type(values).__name__}. Expected a tensor of floats in 0..1, [batch, channels, height, width]; "
+            "read_picture and read_mask make one of a file."
+        )
 
 
 def _clamped(values: Tensor, low: float, high: float, label: str) -> Tensor:
@@ -160,6 +169,7 @@ def check_mask(mask: Tensor, label: str, batch: int) -> Tensor:
 
     Raises ImageError unless it is finite, in 0..1 and `batch` or 1 long.
     """
+    _check_tensor(mask, label)
     shaped = mask[None, None] if mask.ndim == 2 else mask[:, None] if mask.ndim == 3 else mask
     if shaped.ndim != 4 or shaped.shape[1] != 1 or not shaped.numel():
         raise ImageError(f"The {label} has the shape {list(mask.shape)}. Expected [batch, 1, height, width].")

@@ -30,7 +30,7 @@ def srgb() -> bytes:
 def to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
     """What turns 8-bit pictures of `mode` (RGB, L, CMYK, LAB), as `profile` means them, into sRGB.
 
-    None if that changes nothing that could be seen, or `profile` is not for that mode. A broken profile is named in the log and left out.
+    None if that changes nothing that could be seen, or `profile` is not for that mode, or is broken, which the log says.
     """
     try:
         source = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB") if mode == "LAB" else io.BytesIO(profile))

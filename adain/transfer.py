@@ -67,7 +67,7 @@ def stylize(
         raise ImageError(f"The chunk is {chunk} frames. Give how many to process together, or 0 to have it chosen.")
     if tile < 0:
         raise ImageError(f"The tile is {tile} pixels. Give the side of the tiles, or 0 to have it chosen.")
-    regions = [Region(style)] if isinstance(style, Style) else list(style)
+    regions = _regions(style)
     count = check_request(model, content, regions, strength, color)
     coverage = coverage_of(regions, mask, content, alpha=alpha)
     styles = [region.style.to(model.device) for region in regions]
@@ -89,6 +89,21 @@ def stylize(
             out[frames] = _stylize_chunk(model, images, targets, seen, strength, color).to(out)
             advance(frames.stop - frames.start)
     return out
+
+
+def _regions(style: object) -> list[Region]:
+    if isinstance(style, Style):
+        return [Region(style)]
+    found = list(style) if isinstance(style, Sequence) and not isinstance(style, str) else [style]
+    regions = [region for region in found if isinstance(region, Region)]
+    if len(regions) == len(found):
+        return regions
+    if all(isinstance(one, Style) for one in found):
+        raise StyleError("A list of styles does not say where each applies. Mix them with Style.blend, or give a Region for each.")
+    raise StyleError(
+        f"The style is {style!r:.60}, not a Style. Make one with load_preset(model, name), Style.load(path) or "
+        "model.encode_style(read_picture(path))."
+    )
 
 
 def _steps(progress: Progress | None, total: int) -> Advance:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -13,6 +14,7 @@ from adain_style_transfer.adain.moments import Statistics, color_moments
 from adain_style_transfer.adain.transfer import render, stylize
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from samples import picture, small_lite, soft_mask, vgg19
 from torch.autograd import gradcheck
 
@@ -540,3 +542,23 @@ def test_a_style_of_another_model(lite, style):
         stylize(vgg19(), picture(8, 8), style)
     with fails(StyleError, "stripes"):
         adain.Style.blend([other.encode_style(picture(8, 8)), style])
+
+
+@pytest.mark.parametrize("what", ["photo.png", Path("photo.png"), np.zeros((4, 4, 3)), Image.new("RGB", (4, 4)), None])
+def test_what_is_no_tensor_is_told_what_to_be(what):
+    model = small_lite()
+    style = model.encode_style(picture(16, 16))
+    calls = [lambda: model.encode_style(what), lambda: stylize(model, what, style)]
+    for call in (*calls, lambda: stylize(model, picture(8, 8), style, mask=[1])):
+        with pytest.raises(ImageError, match=r"is a \w+\. Expected a tensor of floats .* read_picture"):
+            call()
+
+
+def test_what_is_no_style_is_told_what_to_be():
+    model = small_lite()
+    style = model.encode_style(picture(16, 16))
+    for what in ("the-scream", Path("a.safetensors"), picture(8, 8), None, [style, "the-scream"]):
+        with pytest.raises(StyleError, match=r"(?s)not a Style. Make one with load_preset.*encode_style"):
+            stylize(model, picture(8, 8), what)
+    with pytest.raises(StyleError, match="does not say where each applies. Mix them with Style.blend"):
+        stylize(model, picture(8, 8), [style, style])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterable
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -102,12 +103,11 @@ class VideoWriter:
         """Encode `image` [1, 3, H, W] in 0..1, shown when `frame` was."""
         if self._video is None:
             self._open(*image.shape[-2:])
-        if frame.duration and not self._steady:
-            self._durations[frame.pts] = frame.duration
         alpha = frame.alpha if self.keeps_alpha else None
         form = "rgba" if self._form == PALETTE else self._form
         picture = to_picture(image, alpha, form, self._matrix, self._range)
         picture.pts, picture.time_base = self._time(frame), self._unit
+        self._durations[picture.pts] = self._duration(frame)
         if self._form == PALETTE:
             picture = self._palette(picture)
         self._mux_video(self._encode(picture))
@@ -142,7 +142,7 @@ class VideoWriter:
             self._open(*frame.image.shape[-2:])
         packet.time_base = self._unit  # containers round times and may have shifted them
         packet.pts = packet.dts = self._time(frame)
-        packet.duration = 1 if self._steady else frame.duration
+        packet.duration = self._duration(frame)
         packet.stream = self._video
         self._mux([packet])
 
@@ -170,8 +170,8 @@ class VideoWriter:
         container.metadata.update({k: v for k, v in reader.container.metadata.items() if k.lower() not in _NOT_COPIED})
         if settings:
             container.metadata[SETTINGS] = settings
-        self._steady = container.format.name in _STEADY
-        self._unit = 1 / reader.rate if self._steady else reader.time_base
+        steady = container.format.name in _STEADY
+        self._unit = 1 / reader.rate if steady else Fraction(1, 100) if container.format.name == "gif" else reader.time_base
         self._latest: int | None = None
         self._told_of_times = False
         self._codec = self._encoding.codec or video_codec(container, reader.transparent)
@@ -190,15 +190,19 @@ class VideoWriter:
 
     def _time(self, frame: Frame) -> int:
         """When a frame is shown, in the units of what is written."""
-        if not self._steady:
+        if self._unit == self._reader.time_base:
             return frame.pts
         time = frame.pts * self._reader.time_base / self._unit
         counted = round(time) if self._latest is None else max(round(time), self._latest + 1)
         if abs(counted - time) > 1 and not self._told_of_times:
             self._told_of_times = True
-            self._report(f"A {self._path.suffix} file has a steady frame rate, unlike {self._reader.name}: some frames are shown later.")
+            name, suffix = self._reader.name, self._path.suffix
+            self._report(f"Frames of {name} follow each other faster than a {suffix} file can have them. They are shown later.")
         self._latest = counted
         return counted
+
+    def _duration(self, frame: Frame) -> int:
+        return frame.duration and max(1, round(frame.duration * self._reader.time_base / self._unit))
 
     def _check_pixel_format(self) -> None:
         asked = self._encoding.pixel_format
@@ -363,7 +367,8 @@ class VideoWriter:
             raise self._full(error) from error
 
     def _full(self, error: BaseException) -> VideoError:
-        return VideoError(f"{self._path} cannot be written on ({reason(error)}). Is there room on the disk?")
+        hint = "The video's times are damaged." if getattr(error, "errno", None) == errno.EINVAL else "Is there room on the disk?"
+        return VideoError(f"{self._path} cannot be written on ({reason(error)}). {hint}")
 
 
 def _describe(target: Any, source: Any) -> None:

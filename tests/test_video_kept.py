@@ -364,6 +364,14 @@ def test_what_cannot_be_continued_begins_again(tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["clip.mkv", "out.gif"]
 
 
+@pytest.mark.parametrize("name", ["out.gif", "out.avi"])
+def test_frames_that_follow_too_fast_are_shown_later(tmp_path, name):
+    clip = make(tmp_path / "clip.mp4", 12, pts=[0, 40, 80, 82, 84, 86, 88, 200, 240, 280, 320, 360], sound="")
+    said = converted(clip, tmp_path / name, Encoding())
+    assert len(said) == 1 and "faster" in said[0]
+    assert len(times(tmp_path / name)) == 12 and times(tmp_path / name)[-1] - times(tmp_path / name)[0] < 0.5
+
+
 def test_a_change_of_size_is_scaled_and_said(tmp_path):
     parts = [make(tmp_path / f"{i}.ts", 8, size=size, sound="").read_bytes() for i, size in enumerate(((64, 48), (96, 64)))]
     (tmp_path / "clip.ts").write_bytes(b"".join(parts))

@@ -93,7 +93,7 @@ def _kept(found: Image.Exif) -> bytes:
             _copy(found, kept, tag)
         for directory in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
             inside = found.get_ifd(directory)
-            made = kept.get_ifd(directory)
+            made: dict[int, Any] = {}
             for tag in inside.keys() - set(_DROPPED):
                 _copy(inside, made, tag)
             if made:

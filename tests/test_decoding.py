@@ -220,6 +220,7 @@ def test_metadata_are_kept(tmp_path, name):
     assert (kept[0x132], kept[0x8298], kept[0x13B]) == ("2024:05:01 10:00:00", "Copyright someone", "A. Photographer")
     inside = kept.get_ifd(0x8769)
     assert inside[0x9003] == "2024:05:01 10:00:00" and 0x927C not in inside and 0xA001 not in inside
+    assert 0x8825 not in kept  # there is no place to be kept
     assert kept.get(0x112, 1) == 1 and written.size == (HEIGHT, WIDTH)  # upright
     if name != "a.webp":  # which holds no resolution
         assert [round(v) for v in written.info["dpi"]] == [240, 300]  # turned, too

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import os
 
 import pytest
 import torch
@@ -20,7 +21,7 @@ def saved(lite, tmp_path):
     """A model file, the tensors in it, and a function that writes other tensors under its name."""
     path = tmp_path / "mine.safetensors"
     weights.save_model(lite, path, {"license": "MIT"}, torch.float32)
-    state = load_file(path)
+    state = {key: value.clone() for key, value in load_file(path).items()}  # not mapped from the file that `write` replaces
 
     def write(changes):
         changed = {k: v for k, v in (state | changes).items() if v is not None}
@@ -237,6 +238,15 @@ def test_absurd_values_are_refused(saved, key, value):
     absurd.flatten()[:] = value
     with pytest.raises(ModelError, match=rf"what it paints is not finite\. Its largest value is \d.*{key}"):
         weights.read_model(write({key: absurd}))
+
+
+def test_a_loaded_model_does_not_depend_on_its_file(saved):
+    path, state, _ = saved
+    model = weights.read_model(path)
+    with path.open("r+b") as file:
+        file.seek(-path.stat().st_size // 2, os.SEEK_END)
+        file.write(bytes(path.stat().st_size // 2))
+    assert all(torch.equal(model.state_dict()[key], value) for key, value in state.items())
 
 
 def test_claimed_sizes_cost_nothing(saved):

@@ -128,7 +128,8 @@ def model_from_state(state: Mapping[str, Tensor], source: str) -> StyleTransferM
     for key, value in state.items():
         if not value.float().isfinite().all():
             raise ModelError(f"{source} is damaged: the tensor {key} holds NaN or infinite values. Export it again.")
-    model.load_state_dict({key: value.float() for key, value in state.items()}, assign=True)
+    # Copies: what is mapped from a file would change, or end the process, when somebody writes over it.
+    model.load_state_dict({key: value.to(torch.float32, copy=True) for key, value in state.items()}, assign=True)
     model.name = Path(source).stem
     model.seal()
     model.eval().requires_grad_(False)

@@ -13,6 +13,7 @@ import pytest
 import torch
 from adain_style_transfer import adain
 from adain_style_transfer.adain import ImageError, decoding, large, read_mask, read_picture
+from adain_style_transfer.adain.masks import MaskEdit
 from adain_style_transfer.adain.profiles import srgb, to_srgb
 from PIL import Image, ImageCms
 from samples import picture, small_lite
@@ -332,7 +333,7 @@ def test_libvips_and_pillow_agree(tmp_path, name):
     if alpha is not None:
         assert (alpha - expected.alpha * 255).abs().max() <= 1
     (tmp_path / "mask").mkdir()
-    mask = large._unpack_mask(path, tmp_path / "mask", rgb.shape[-2:])
+    mask = large._unpack_mask(path, tmp_path / "mask", rgb.shape[-2:], MaskEdit())
     assert (mask - read_mask(path) * 255).abs().max() <= limit
 
 

@@ -141,14 +141,10 @@ def test_a_saved_workflow_of_stylize_keeps_its_links_and_values(page):
       await new Promise(done => setTimeout(done, 300));
       return (await app.graphToPrompt()).output['3'].inputs;
     }"""
-    assert page.evaluate(graph) == {
-        "image": ["1", 0],
-        "style_image": ["2", 0],
-        "strength": 0.6,
-        "color": "keep",
-        "stroke_size": 256,
-        "preset": FIRST_PRESET,
-    }
+    linked = {"image": ["1", 0], "style_image": ["2", 0]}
+    kept = {"strength": 0.6, "color": "keep", "stroke_size": 256}
+    default = {"preset": FIRST_PRESET, "invert_mask": False, "grow": 0, "feather": 0}
+    assert page.evaluate(graph) == linked | kept | default
 
 
 def test_sockets_that_appear_while_connecting_are_translated(page):

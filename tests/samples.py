@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from adain_style_transfer.adain.architectures.base import Base
 from adain_style_transfer.adain.architectures.kuko6 import Kuko6
 from adain_style_transfer.adain.architectures.lite import Lite
 from adain_style_transfer.adain.architectures.vgg19 import VGG19, WIDTHS
@@ -17,7 +18,7 @@ def randomized(model, seed=0):
             fan_in = value[0].numel()
             scale = (2 / fan_in) ** 0.5 if value.ndim > 1 else 0.1
             value.copy_(torch.randn(value.shape, generator=generator) * scale)
-        if isinstance(model, Lite):  # as after training: a residual on the recoloured content, lightly modulated
+        if isinstance(model, Lite | Base):  # as after training: a residual on the recoloured content, lightly modulated
             model.decoder.pixels.weight *= 0.2
             model.modulation.weight *= 0.3
     model.seal()
@@ -26,6 +27,10 @@ def randomized(model, seed=0):
 
 def small_lite(seed=0):
     return randomized(Lite((4, 6, 8)), seed)
+
+
+def small_base(seed=0):
+    return randomized(Base((4, 6, 8, 8), 16), seed)
 
 
 def vgg19(seed=0):

@@ -12,7 +12,7 @@ from adain_style_transfer.weights.convert import convert
 from adain_style_transfer.weights.loading import default_dtype, model_from_state
 from adain_style_transfer.weights.tensors import metadata_of
 from safetensors.torch import load_file, save_file
-from samples import picture, small_lite, vgg19
+from samples import picture, small_base, small_lite, vgg19
 from torch.utils._python_dispatch import TorchDispatchMode
 
 
@@ -31,7 +31,7 @@ def saved(lite, tmp_path):
     return path, state, write
 
 
-@pytest.mark.parametrize("build", [small_lite, vgg19])
+@pytest.mark.parametrize("build", [small_lite, small_base, vgg19])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 def test_a_saved_model_comes_back(tmp_path, build, dtype):
     model = build()

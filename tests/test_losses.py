@@ -13,12 +13,16 @@ pytest.importorskip("accelerate", reason="training needs the extra: pip install 
 import paper
 from adain_style_transfer.adain import ModelError
 from adain_style_transfer.adain.architectures.kuko6 import IMAGENET_MEAN, IMAGENET_STD, SOURCE_ENCODER
-from adain_style_transfer.adain.architectures.vgg19 import NAOTO_ENCODER
+from adain_style_transfer.adain.architectures.vgg19 import ENCODER, NAOTO_ENCODER
 from adain_style_transfer.adain.moments import channel_moments
 from adain_style_transfer.training.losses import (
+    LEVEL_WIDTHS,
     LossNetwork,
     adain_target,
     content_loss,
+    covariance_loss,
+    covariances,
+    grid_loss,
     range_loss,
     style_loss,
     variation_loss,
@@ -77,6 +81,48 @@ def test_range_and_variation():
     assert range_loss(picture(4, 4)).item() == 0
 
 
+def test_covariances_tell_strokes_that_means_and_deviations_cannot():
+    generator = torch.Generator().manual_seed(0)
+    a, b = torch.randn(2, 1, 1, 8, 8, generator=generator)
+    together, apart = torch.cat([a, a], 1), torch.cat([a, b * a.std(correction=0) / b.std(correction=0)], 1)
+    levels = [together] * 3
+    wanted = covariances(levels)
+    torch.testing.assert_close(wanted[0][0], torch.cov(together[0].flatten(1), correction=0))
+    assert covariance_loss(levels, wanted).item() == pytest.approx(0, abs=1e-6)
+    assert covariance_loss([apart] * 3, wanted).item() > 0.3
+    halves = covariance_loss([together / 2] * 3, wanted).item()  # relative to the size of both, so that no style outweighs another
+    assert halves == pytest.approx(covariance_loss([together * 50] * 3, covariances([together * 100] * 3)).item(), rel=1e-3)
+
+
+def test_a_grid_costs_and_a_picture_does_not():
+    image = picture(96, 96)
+    grid = torch.zeros(1, 3, 96, 96)
+    grid[..., ::2, ::2] = 4 / 255
+    assert grid_loss(image + grid) > grid_loss(image) + 1e-6
+    smooth = picture(96, 96) * 0 + torch.linspace(0, 1, 96)
+    assert grid_loss(smooth).item() < 1e-6 < grid_loss(smooth + grid).item()
+
+
+def test_a_distilled_network_measures_at_the_channels_of_vgg19(tmp_path):
+    tensors, inputs = {}, 3
+    for name in ENCODER:
+        if name != "pool":
+            width = 4 * int(name[4])
+            tensors[f"{name}.weight"], tensors[f"{name}.bias"] = torch.randn(width, inputs, 3, 3) / inputs, torch.zeros(width)
+            inputs = width
+            if name.endswith("_1"):
+                full = LEVEL_WIDTHS[int(name[4]) - 1]
+                tensors[f"{name}_aux.weight"], tensors[f"{name}_aux.bias"] = torch.randn(full, width, 1, 1), torch.zeros(full)
+    save_file(tensors, tmp_path / "distilled.safetensors")
+    features = LossNetwork(tmp_path / "distilled.safetensors")(picture(32, 32))
+    assert [f.shape[1] for f in features] == LEVEL_WIDTHS
+    assert all((f >= 0).all() for f in features)
+    del tensors["conv3_1_aux.weight"], tensors["conv3_1_aux.bias"]
+    save_file(tensors, tmp_path / "narrow.safetensors")
+    with pytest.raises(ModelError, match="its levels have"):
+        LossNetwork(tmp_path / "narrow.safetensors")
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_kept_targets_are_the_computed_ones(network_file, dtype):
     network = LossNetwork(network_file).to(dtype)
@@ -85,9 +131,9 @@ def test_kept_targets_are_the_computed_ones(network_file, dtype):
     fresh, kept = Targets(network, keep=False), Targets(network, keep=True)
     for _ in range(2):  # computed, then from memory
         wanted = [targets.styles(styles, torch.arange(3)) for targets in (fresh, kept)]
-        for a, b in zip(*wanted, strict=True):
+        for a, b in zip(*(w.statistics for w in wanted), strict=True):
             torch.testing.assert_close(a.std, b.std, rtol=2e-2 if dtype == torch.bfloat16 else 1e-4, atol=1e-4)
-        made = [t.contents(contents, keys, w[-1]) for t, w in zip((fresh, kept), wanted, strict=True)]
+        made = [t.contents(contents, keys, w.statistics[-1]) for t, w in zip((fresh, kept), wanted, strict=True)]
         assert F.mse_loss(*made) < (1e-2 if dtype == torch.bfloat16 else 1e-6)
 
 
@@ -99,7 +145,7 @@ def test_files_that_are_no_loss_network(tmp_path, network_file):
     with pytest.raises(ModelError, match="other.safetensors is not a loss network"):
         LossNetwork(path)
     save_file({"conv1_1.weight": torch.ones(64, 3, 3, 3)}, path)
-    with pytest.raises(ModelError, match=r"is not a loss network.*conv1_1\.bias"):
+    with pytest.raises(ModelError, match=r"is not a loss network.*conv1_2\.weight"):
         LossNetwork(path)
 
 

@@ -55,7 +55,7 @@ def test_the_recipes_that_ship_are_valid(path):
         ("zoom_low = 0.0", "must be positive"),
         ('precision = "bf17"', "precision is 'bf17'.*no, fp16, bf16"),
         ('device = "tpu"', "device is 'tpu'.*auto, cpu"),
-        ('architecture = "resnet"', "architecture is 'resnet'.*lite, vgg19"),
+        ('architecture = "resnet"', "architecture is 'resnet'.*lite, base, vgg19"),
     ],
 )
 def test_recipes_that_cannot_be_used(tmp_path, text, words):

@@ -21,7 +21,7 @@ from adain_style_transfer.adain.tiling import match_tiles, measure_tiles, paint_
 from adain_style_transfer.adain.transfer import measure, stylize
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from samples import picture, randomized, small_lite, soft_mask
+from samples import picture, randomized, small_base, small_lite, soft_mask
 
 COLORS = ("style", "keep", "match")
 WHOLE = 10**6
@@ -36,15 +36,21 @@ def thin(network):
         return randomized(network())
 
 
-@pytest.fixture(scope="module", params=["lite", "vgg19", "keras", "kuko6"])
+@pytest.fixture(scope="module", params=["lite", "base", "vgg19", "keras", "kuko6"])
 def network(request):
-    make = {"lite": small_lite, "vgg19": lambda: thin(VGG19), "keras": lambda: thin(Keras), "kuko6": lambda: thin(Kuko6)}
+    make = {
+        "lite": small_lite,
+        "base": small_base,
+        "vgg19": lambda: thin(VGG19),
+        "keras": lambda: thin(Keras),
+        "kuko6": lambda: thin(Kuko6),
+    }
     return make[request.param]().double()
 
 
-def deepest(model, size=256):
+def deepest(model, size=512):
     """How far the features and the picture of a row of pixels depend on pixels outside the area that they show."""
-    images = picture(16, size).double()
+    images = picture(32, size).double()
     plain = [lambda x: x] * 16
 
     def run(images):
@@ -72,13 +78,13 @@ def test_the_halo_is_what_the_network_sees_and_not_a_stride_more(network):
     assert network.encoder_halo % network.stride == network.halo % network.stride == 0
 
 
-def reach_of(network, run, features, strides, size=256):
+def reach_of(network, run, features, strides, size=512):
     """How far what `run` makes of `features` depends on cells outside the area that they show, in pixels."""
     painted = run(features)
     cell_size = size // painted.shape[-1]
     reach = 0
     for level, stride in enumerate(strides):
-        for cell in range(128 // stride, 144 // stride):
+        for cell in range(size // 2 // stride, (size // 2 + 16) // stride):
             others = [f.clone() for f in features]
             others[level][..., cell] += 0.3
             changed = (run(others) - painted).abs().amax((0, 1, 2)).nonzero() * cell_size
@@ -87,7 +93,7 @@ def reach_of(network, run, features, strides, size=256):
 
 
 def test_the_decoder_and_its_halves_see_no_further_than_their_halos(network):
-    images = picture(16, 256).double()
+    images = picture(32, 512).double()
     features, strides = network.encode(images), network.level_strides
     plain = [lambda x: x] * (len(network.decoder.modulated) if hasattr(network.decoder, "modulated") else 0)
     whole = reach_of(network, lambda f: network.decode(images, f, plain), features, strides)

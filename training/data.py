@@ -40,7 +40,8 @@ def _is_hidden(path: Path) -> bool:
 class Crops(Dataset[tuple[Tensor, int]]):
     """Sample i: a square crop, uint8 [3, crop, crop], of a random image, and the key of that crop.
 
-    The crop shows a square of `crop` / zoom pixels, zoom drawn from `zoom` = (low, high); half of the crops are mirrored.
+    The crop shows a square of `crop` / zoom pixels, zoom drawn from `zoom` = (low, high); half of the crops are mirrored, and if
+    `turned` they are turned by quarters as well.
     `jitter` 0..1 varies their colours: saturation, contrast, and now and then the order of the channels or a negative.
     With `variants` = n > 0 each image has only n different crops, decoded once and kept, with keys to keep more by;
     with 0 crops never repeat. Unreadable images are named in the log, counted in `broken`, and replaced by the next one.
@@ -57,9 +58,10 @@ class Crops(Dataset[tuple[Tensor, int]]):
         jitter: float = 0.0,
         start: int = 0,
         variants: int = 0,
+        turned: bool = False,
     ) -> None:
         self.paths, self.crop, self.zoom, self.jitter, self.seed = paths, crop, zoom, jitter, seed
-        self.start, self.length, self.variants = start, length, variants
+        self.start, self.length, self.variants, self.turned = start, length, variants, turned
         self.broken: set[Path] = set()
         self._kept: dict[int, Tensor] = {}
 
@@ -95,6 +97,8 @@ class Crops(Dataset[tuple[Tensor, int]]):
         box = (left, top, left + side, top + side)
         image = image.resize((self.crop, self.crop), Image.Resampling.BICUBIC, box, reducing_gap=2.0)
         image = ImageOps.mirror(image) if rng.random() < 0.5 else image
+        if self.turned:
+            image = image.rotate(90 * rng.randrange(4))
         return pil_to_tensor(_jittered(image, self.jitter, rng) if self.jitter else image)
 
 

@@ -12,10 +12,13 @@ from torch import Tensor, nn
 
 from ..adain.affine import affine
 from ..adain.architectures import kuko6
-from ..adain.architectures.vgg19 import ENCODER, NAOTO_ENCODER, WIDTHS, renamed
+from ..adain.architectures.vgg19 import ENCODER, NAOTO_ENCODER, renamed
 from ..adain.errors import ModelError
 from ..adain.moments import Statistics, channel_moments
 from ..weights.foreign import read_tensors
+
+LEVEL_WIDTHS = [64, 128, 256, 512]
+"""Channels of VGG-19 at relu1_1, relu2_1, relu3_1 and relu4_1."""
 
 
 class LossNetwork(nn.Module):
@@ -23,19 +26,26 @@ class LossNetwork(nn.Module):
 
     Read from a file of VGG-19 as `vgg_normalised.pth` or torchvision names its layers, or with `conv1_1.weight` ..
     `conv4_1.bias` and a first layer that takes RGB in 0..1. Channels with a mean activation of about 1, as in
-    `vgg_normalised.pth`, let the four levels weigh alike. Borders are zero-padded: the few pixels they change do not
-    matter to a loss, and reflecting them can cost more than the convolutions.
+    `vgg_normalised.pth`, let the four levels weigh alike. A distilled VGG-19 may be narrower if `conv1_1_aux.weight` .. are
+    1x1 layers (with ReLU) back to VGG-19's channels (Wang et al. 2020). Borders are zero-padded: the few pixels they change do
+    not matter to a loss, and reflecting them can cost more than the convolutions.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         super().__init__()
         if not Path(path).is_file():
             raise ModelError(f"There is no loss network at {path}. Give a file of VGG-19 with --loss-network, such as vgg-normalised.")
-        for name in ENCODER:
-            if name != "pool":
-                self.add_module(name, nn.Conv2d(*WIDTHS[name], 3, padding=1))
         try:
-            self.load_state_dict(_layers(read_tensors(Path(path))))
+            layers = _layers(read_tensors(Path(path)))
+            for name in (name for name in ENCODER if name != "pool"):
+                self.add_module(name, _conv(layers[f"{name}.weight"]))
+                if f"{name}_aux.weight" in layers:
+                    self.add_module(f"{name}_aux", _conv(layers[f"{name}_aux.weight"]))
+            self.load_state_dict(layers)
+            with torch.no_grad():
+                widths = [feature.shape[1] for feature in self(torch.zeros(1, 3, 16, 16))]
+            if widths != LEVEL_WIDTHS:
+                raise ModelError(f"its levels have {widths} channels in place of {LEVEL_WIDTHS}")
         except (ModelError, KeyError, RuntimeError) as error:
             detail = " ".join(str(error).split())
             raise ModelError(f"{path} is not a loss network, VGG-19 from conv1_1 to conv4_1: {detail}.") from error
@@ -50,8 +60,15 @@ class LossNetwork(nn.Module):
                 continue
             x = F.relu_(self.get_submodule(name)(x))
             if name.endswith("_1"):
-                features.append(x)
+                aux = getattr(self, f"{name}_aux", None)
+                features.append(x if aux is None else F.relu_(aux(x)))
         return features
+
+
+def _conv(weight: Tensor) -> nn.Conv2d:
+    """A convolution for `weight`, as yet without its values."""
+    outputs, inputs, side, _ = weight.shape
+    return nn.Conv2d(inputs, outputs, side, padding=side // 2)
 
 
 def _layers(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -100,3 +117,36 @@ def variation_loss(image: Tensor) -> Tensor:
     """Total variation: mean absolute difference of neighbouring pixels, against noise and grids."""
     image = image.float()
     return image.diff(dim=2).abs().mean() + image.diff(dim=3).abs().mean()
+
+
+def covariances(features: Sequence[Tensor]) -> list[Tensor]:
+    """How the channels of relu2_1 and relu3_1 vary together, [B, C, C] each: the strokes, which means and deviations hardly see."""
+    return [_covariance(feature) for feature in features[1:3]]
+
+
+def covariance_loss(features: Sequence[Tensor], wanted: Sequence[Tensor]) -> Tensor:
+    """Squared distances of the `covariances` from those of the style, relative to the size of both, so that no style outweighs another."""
+    terms = []
+    for got, aim in zip(covariances(features), wanted, strict=True):
+        size = (got.detach().square() + aim.square()).sum((1, 2)) + 1e-6
+        terms.append(((got - aim).square().sum((1, 2)) / size).mean())
+    return torch.stack(terms).sum()
+
+
+def grid_loss(image: Tensor, side: int = 4, window: int = 8) -> Tensor:
+    """Mean squared mean by pixel phase: what repeats every `side` pixels within windows of `side * window`, as upsampling prints it.
+
+    A photograph has none of it; what is smooth is taken off first.
+    """
+    image = image.float()
+    x = image - F.avg_pool2d(F.pad(image, (2, 2, 2, 2), mode="reflect"), 5, 1)
+    phases = F.pixel_unshuffle(x, side)
+    means = F.avg_pool2d(phases, window, max(1, window // 2))
+    means = means.unflatten(1, (-1, side * side))
+    return (means - means.mean(2, keepdim=True)).square().mean()
+
+
+def _covariance(feature: Tensor) -> Tensor:
+    pixels = feature.flatten(2)
+    mean = pixels.float().mean(2)
+    return (pixels @ pixels.transpose(1, 2)).float() / pixels.shape[2] - mean[:, :, None] * mean[:, None, :]

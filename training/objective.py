@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..adain.model import StyleTransferModel
-from .losses import LossNetwork, content_loss, range_loss, style_loss, variation_loss
+from .losses import LossNetwork, content_loss, covariance_loss, grid_loss, range_loss, style_loss, variation_loss
 from .recipe import Recipe
 from .targets import Targets
 
@@ -31,7 +31,7 @@ class Objective:
         self.recipe = recipe
         keep = recipe.variants > 0
         self._loss_network = loss_network
-        self._targets = Targets(self._features, keep)
+        self._targets = Targets(self._features, keep, recipe.covariance_weight > 0)
 
     def __call__(self, paint: Callable[[Batch], Tensor], repaint: Callable[[Tensor, Tensor], Tensor], batch: Batch) -> dict[str, Tensor]:
         """`paint` makes the pictures of a batch, `repaint` those of contents (and their keys) in their own styles."""
@@ -41,6 +41,8 @@ class Objective:
             "content": recipe.content_weight,
             "style": recipe.style_weight,
             "range": recipe.range_weight,
+            "covariance": recipe.covariance_weight,
+            "grid": recipe.grid_weight,
             "variation": recipe.variation_weight,
             "identity": recipe.identity_weight,
         }
@@ -48,11 +50,19 @@ class Objective:
             painted = paint(batch)
             wanted = self._targets.styles(batch.styles, batch.style_keys)
             if recipe.content_target == "adain":
-                target = self._targets.contents(batch.contents, batch.content_keys, wanted[-1])
+                target = self._targets.contents(batch.contents, batch.content_keys, wanted.statistics[-1])
             else:
                 target = self._targets.features(batch.contents, batch.content_keys).float()
             features = self._features(painted)
-            terms |= {"content": content_loss(features[-1], target), "style": style_loss(features, wanted), "range": range_loss(painted)}
+            terms |= {
+                "content": content_loss(features[-1], target),
+                "style": style_loss(features, wanted.statistics),
+                "range": range_loss(painted),
+            }
+            if recipe.covariance_weight:
+                terms["covariance"] = covariance_loss(features, wanted.covariances)
+            if recipe.grid_weight:
+                terms["grid"] = grid_loss(painted)
             if recipe.variation_weight:
                 terms["variation"] = variation_loss(painted)
         if recipe.identity_weight:
@@ -79,7 +89,7 @@ class FrozenPainter:
 
     def __call__(self, batch: Batch) -> Tensor:
         """The pictures, not clamped, float32."""
-        style = self._codes.styles(batch.styles, batch.style_keys)[-1]
+        style = self._codes.styles(batch.styles, batch.style_keys).statistics[-1]
         return self._picture(self._codes.contents(batch.contents, batch.content_keys, style))
 
     def repaint(self, contents: Tensor, keys: Tensor) -> Tensor:

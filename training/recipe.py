@@ -18,7 +18,7 @@ else:
 
 
 _CHOICES = {
-    "architecture": ("lite", "vgg19", "kuko6"),
+    "architecture": ("lite", "base", "vgg19", "kuko6"),
     "precision": ("no", "fp16", "bf16"),
     "device": ("auto", "cpu"),
     "content_target": ("adain", "content"),
@@ -40,11 +40,14 @@ class Recipe:
     )
     out: str = field(default="runs/lite", metadata={"help": "folder for checkpoints, previews and the exported model"})
 
-    architecture: str = field(default="lite", metadata={"help": "lite (encoder and decoder), vgg19 or kuko6 (decoder only)"})
+    architecture: str = field(default="lite", metadata={"help": "lite or base (encoder and decoder), vgg19 or kuko6 (decoder only)"})
     encoder: str = field(
         default="", metadata={"help": "frozen VGG-19 for a decoder, file or id: vgg-normalised for vgg19, vgg19-torchvision for kuko6"}
     )
-    start: str = field(default="", metadata={"help": "model file whose weights the run starts from (default: fresh weights)"})
+    start: str = field(
+        default="",
+        metadata={"help": "model file whose weights the run starts from; a base model may start from a lite one (default: fresh weights)"},
+    )
 
     steps: int = field(default=20_000, metadata={"help": "optimizer steps"})
     batch: int = field(default=8, metadata={"help": "pairs per step and process"})
@@ -52,6 +55,7 @@ class Recipe:
     zoom_low: float = field(default=0.6, metadata={"help": "smallest scale of a crop relative to its file"})
     zoom_high: float = field(default=1.4, metadata={"help": "largest scale of a crop relative to its file"})
     style_jitter: float = field(default=0.0, metadata={"help": "0..1: how far the colours of styles are varied"})
+    turned: bool = field(default=False, metadata={"help": "turn crops by quarters too, so that light comes from all sides"})
     variants: int = field(default=0, metadata={"help": "distinct crops per image, whose loss targets are kept; 0: endless"})
     workers: int = field(default=0, metadata={"help": "loader processes per folder"})
 
@@ -66,6 +70,8 @@ class Recipe:
     content_weight: float = field(default=1.0, metadata={"help": "weight of the content loss"})
     style_weight: float = field(default=10.0, metadata={"help": "weight of the style loss, the paper's lambda"})
     range_weight: float = field(default=10.0, metadata={"help": "weight of the penalty on values outside 0..1"})
+    covariance_weight: float = field(default=0.0, metadata={"help": "weight of the covariances of channels, which tell strokes apart"})
+    grid_weight: float = field(default=0.0, metadata={"help": "weight of what repeats with the pixel grid"})
     variation_weight: float = field(default=0.0, metadata={"help": "weight of total variation"})
     identity_weight: float = field(default=0.0, metadata={"help": "weight of the pixel error of pictures in their own style"})
 
@@ -84,8 +90,9 @@ class Recipe:
         for name in ("steps", "batch", "crop", "log_every", "save_every", "preview_every"):
             if getattr(self, name) < 1:
                 raise RecipeError(f"{name} is {getattr(self, name)}. It must be at least 1.")
-        if self.crop % 8:
-            raise RecipeError(f"crop is {self.crop}. It must be a multiple of 8, the stride of every architecture.")
+        stride = 16 if self.architecture == "base" else 8
+        if self.crop % stride:
+            raise RecipeError(f"crop is {self.crop}. It must be a multiple of {stride}, the stride of {self.architecture}.")
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise RecipeError(f"{name} is {getattr(self, name)!r}. Choose one of: {', '.join(choices)}.")
@@ -102,10 +109,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     for item in dataclasses.fields(Recipe):
         parser.add_argument(
             f"--{item.name.replace('_', '-')}",
-            type=type(item.default),
+            type=_flag if isinstance(item.default, bool) else type(item.default),
             default=argparse.SUPPRESS,
             help=f"{item.metadata['help']} (default: {item.default!r})",
         )
+
+
+def _flag(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+    return text == "true"
 
 
 def read_recipe(path: str | None, overrides: dict[str, Any]) -> Recipe:

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from ..adain.moments import Statistics, channel_moments
-from .losses import adain_target
+from .losses import adain_target, covariances
 
 Network = Callable[[Tensor], Sequence[Tensor]]
 """Images [B, 3, H, W] in 0..1, channels last, to the features of each level."""
+
+
+class StyleTarget(NamedTuple):
+    """What pictures in a style [B] are to reach: its statistics at every level, and its covariances where they are asked for."""
+
+    statistics: list[Statistics]
+    covariances: list[Tensor]
+
+    @staticmethod
+    def cat(rows: Sequence[StyleTarget]) -> StyleTarget:
+        levels = zip(*(row.statistics for row in rows), strict=True)
+        statistics = [Statistics(torch.cat([s.mean for s in level]), torch.cat([s.std for s in level])) for level in levels]
+        return StyleTarget(statistics, [torch.cat(level) for level in zip(*(row.covariances for row in rows), strict=True)])
 
 
 class Targets:
@@ -22,10 +36,10 @@ class Targets:
     of each step.
     """
 
-    def __init__(self, network: Network, keep: bool) -> None:
-        self._network, self._keep = network, keep
+    def __init__(self, network: Network, keep: bool, covariances: bool = False) -> None:
+        self._network, self._keep, self._covariances = network, keep, covariances
         self._contents: dict[int, Tensor] = {}
-        self._styles: dict[int, list[Statistics]] = {}
+        self._styles: dict[int, StyleTarget] = {}
 
     def contents(self, images: Tensor, keys: Tensor, style: Statistics) -> Tensor:
         """The paper's t: the deepest features of `images` moved to the `style` statistics there."""
@@ -43,15 +57,18 @@ class Targets:
         return torch.cat([self._contents[key] for key in keys.tolist()])
 
     @torch.no_grad()
-    def styles(self, images: Tensor, keys: Tensor) -> list[Statistics]:
-        """Statistics of `images` at every level."""
+    def styles(self, images: Tensor, keys: Tensor) -> StyleTarget:
+        """What the styles `images` ask for."""
         if not self._keep:
-            return [channel_moments(f).statistics() for f in self._features(images)]
+            return self._style(images)
         for image, key in zip(images, keys.tolist(), strict=True):
             if key not in self._styles:
-                self._styles[key] = [channel_moments(f).statistics() for f in self._features(image[None])]
-        levels = zip(*(self._styles[key] for key in keys.tolist()), strict=True)
-        return [Statistics(torch.cat([s.mean for s in level]), torch.cat([s.std for s in level])) for level in levels]
+                self._styles[key] = self._style(image[None])
+        return StyleTarget.cat([self._styles[key] for key in keys.tolist()])
+
+    def _style(self, images: Tensor) -> StyleTarget:
+        features = self._features(images)
+        return StyleTarget([channel_moments(f).statistics() for f in features], covariances(features) if self._covariances else [])
 
     def _features(self, images: Tensor) -> Sequence[Tensor]:
         return self._network(images.contiguous(memory_format=torch.channels_last))

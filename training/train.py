@@ -5,7 +5,7 @@
     accelerate launch training/train.py ...                         several GPUs or machines
     adain-train --recipe ... --resume                               go on after a stop (Ctrl-C is one)
 
-`lite` is trained end to end; `vgg19` and `kuko6` keep their encoder (--encoder) and train the decoder. The encoder and
+`lite` and `base` are trained end to end; `vgg19` and `kuko6` keep their encoder (--encoder) and train the decoder. The encoder and
 the loss network are files or ids of `adain models`, downloaded on first use; docs/training.md tells more.
 """
 
@@ -38,6 +38,7 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from ..adain.affine import RegionalAffine
+from ..adain.architectures.base import Base
 from ..adain.architectures.kuko6 import SOURCE_ENCODER, Kuko6
 from ..adain.architectures.lite import Lite
 from ..adain.architectures.vgg19 import NAOTO_ENCODER, VGG19, renamed
@@ -51,6 +52,7 @@ from ..weights.foreign import read_tensors
 from ..weights.loading import weights_path
 from . import checkpoint
 from .data import Crops, find_images, to_float
+from .growth import grow_from_lite
 from .losses import LossNetwork
 from .objective import Batch, FrozenPainter, Objective
 from .preview import preview
@@ -59,6 +61,9 @@ from .stopping import stop_requests
 from .transposed import start_from_encoder
 
 _logger = logging.getLogger(__name__)
+
+_END_TO_END = {"lite": Lite, "base": Base}
+"""Architectures that are trained whole."""
 
 _VGG = {
     "vgg19": (VGG19, "vgg-normalised", NAOTO_ENCODER, ""),
@@ -190,6 +195,7 @@ class Trainer:
             jitter=recipe.style_jitter if kind == "style" else 0.0,
             start=self.step * recipe.batch * self.accelerator.num_processes,
             variants=recipe.variants,
+            turned=recipe.turned,
         )
         _logger.info("%s: %d images below %s", kind, len(crops.paths), folder)
         loader = DataLoader(crops, recipe.batch, num_workers=recipe.workers, pin_memory=self.device.type == "cuda")
@@ -244,7 +250,10 @@ def build_model(recipe: Recipe) -> StyleTransferModel:
     """A model with the weights that the run starts from; the encoder of a VGG-19 model is read and frozen."""
     model = fresh_model(recipe)
     if recipe.start:
-        other = read_model(recipe.start)
+        other = read_model(recipe.start).float()
+        if isinstance(model, Base) and isinstance(other, Lite):
+            grow_from_lite(model, other)
+            return model
         if other.architecture != recipe.architecture:
             raise RecipeError(f"The model {recipe.start} is {other.architecture}, but this run trains {recipe.architecture}.")
         model.load_state_dict(other.state_dict())
@@ -252,8 +261,8 @@ def build_model(recipe: Recipe) -> StyleTransferModel:
 
 
 def fresh_model(recipe: Recipe) -> StyleTransferModel:
-    if recipe.architecture == "lite":
-        return Lite()
+    if recipe.architecture in _END_TO_END:
+        return _END_TO_END[recipe.architecture]()
     path = weights_path(recipe.encoder)
     build, published, layers, prefix = _VGG[recipe.architecture]
     model = build()

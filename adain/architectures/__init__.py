@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import keras, kuko6, lite, vgg19
+from . import base, keras, kuko6, lite, vgg19
 
-ARCHITECTURES = {"lite": lite, "vgg19": vgg19, "kuko6": kuko6, "keras": keras}
+ARCHITECTURES = {"lite": lite, "base": base, "vgg19": vgg19, "kuko6": kuko6, "keras": keras}
 """Name -> module with `detect(state) -> bool` and `from_state(state) -> StyleTransferModel`."""

@@ -17,6 +17,10 @@ from .moments import CHANNEL_EPS, COLOR_EPS, Moments, Statistics
 
 _GAIN = 6.0
 
+_SHOWN = 0.25
+"""The strength from which on a picture is the paper's interpolation alone. What a network makes of a picture it is to leave as it is
+differs from that picture, so below it the picture itself comes in."""
+
 
 class Reach(NamedTuple):
     """Shares [B] in 0..1 of a style's strength, at every level."""
@@ -42,8 +46,8 @@ class Reach(NamedTuple):
         return Statistics(*(_blended(*parts) for parts in zip(own, target, (strength * share for share in self), strict=True)))
 
     def shown(self, strength: float | Tensor) -> Tensor:
-        """[B], how much of what is painted is laid over the picture: nothing at strength 0, soon all of it."""
-        return 1 - (1 - strength * self.mean).pow(4)
+        """[B], how much of what is painted is laid over the picture: nothing at strength 0, all of it from `_SHOWN` on."""
+        return 1 - (1 - strength * self.mean / _SHOWN).clamp_min(0).square()
 
 
 def _mean_square(var: Tensor) -> Tensor:

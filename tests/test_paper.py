@@ -81,10 +81,10 @@ def test_regions(networks, strength):
 def test_stylize_is_render_clamped(networks):
     model, literal = networks
     content, style = picture(24, 33, seed=1), picture(21, 16, seed=2)
-    ours = adain.stylize(model, content.double(), model.encode_style(style.double()), strength=0.7)
-    made = paper.stylize(literal, array(content), [array(style)], alpha=0.7).clip(0, 1)
-    expected = made + 0.3**4 * (array(content) - made)  # so that at strength 0 the content is left
-    assert_equal(ours[0].numpy(), expected)
+    for strength, left in ((0.7, 0), (0.3, 0), (0.1, 0.6**2)):  # below a quarter the content comes in; at 0 nothing else is left
+        ours = adain.stylize(model, content.double(), model.encode_style(style.double()), strength=strength)
+        made = paper.stylize(literal, array(content), [array(style)], alpha=strength).clip(0, 1)
+        assert_equal(ours[0].numpy(), made + left * (array(content) - made))
 
 
 def test_stylize_mixes_a_soft_mask_with_the_content(networks):

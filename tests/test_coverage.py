@@ -131,6 +131,13 @@ def test_large_regions_are_measured_by_themselves_and_small_ones_with_the_whole_
     assert got.weight == pytest.approx(LEAST_SHARE * 160 * 200)
 
 
+def test_8_bit_masks_count_as_floats_do():
+    mask = rectangle(40, 70, 50, 90)
+    for alpha in (None, blurred(rectangle(0, HEIGHT, 0, 128))):
+        eight = [None if plane is None else (plane * 255).round().byte() for plane in (mask, alpha)]
+        torch.testing.assert_close(Coverage.of(eight[0], alpha=eight[1]).lack, Coverage.of(mask, alpha=alpha).lack, rtol=1e-3, atol=0)
+
+
 def test_all_frames_of_a_batch_are_as_they_are_alone():
     masks = torch.cat([soft_mask(40, 60), torch.zeros(1, 1, 40, 60), F.pad(torch.ones(1, 1, 2, 2), (9, 49, 9, 29))])
     content = picture(40, 60, batch=3)

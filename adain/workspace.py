@@ -16,7 +16,7 @@ from .files import TEMPORARY
 
 _KEY = "adain.key"
 _LOCK = "adain.lock"
-_OURS = (_KEY, "side", "content.raw", "mask.raw", "moments.safetensors", "canvas.raw", "matched.raw", "blocks")
+_OURS = (_KEY, "side", "blocks", "moments.safetensors", "*.raw", f"{TEMPORARY}*")
 
 
 def left_over(output: Path) -> bool:
@@ -102,6 +102,6 @@ def _is_ours(folder: Path) -> bool:
 
 
 def _clear(folder: Path) -> None:
-    for path in [*(folder / name for name in _OURS), *folder.glob(f"{TEMPORARY}*")]:
+    for path in [path for pattern in _OURS for path in folder.glob(pattern)]:
         with suppress(PermissionError):  # Windows removes nothing that is still mapped, as after an error
             path.unlink(missing_ok=True)

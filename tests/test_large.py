@@ -66,6 +66,7 @@ def test_a_mask_is_edited_as_in_memory(lite, style, photo, tmp_path):
     steps_of(lite, photo, tmp_path / "out.png", Request(style, mask=tmp_path / "mask.png", edit=edit), False)
     expected = adain.stylize(lite, picture, style, mask=edit(mask, picture.shape[-2:]))
     assert (adain.read_picture(tmp_path / "out.png").rgb - expected).abs().max() <= 1.5 / 255
+    assert not (tmp_path / "out.png.part").exists()
 
 
 def test_a_transparent_turned_picture_and_a_smaller_mask(lite, style, tmp_path):

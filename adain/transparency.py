@@ -38,11 +38,12 @@ def fill_hidden(rgb: Tensor, alpha: Tensor) -> None:
 
 
 def filled(rgb: Tensor, alpha: Tensor) -> Tensor:
-    """`rgb`, or if pixels are hidden a copy of it after `fill_hidden`."""
-    if alpha.amin() > 0:
+    """`rgb`, or if pixels are hidden a copy of it after `fill_hidden`. An `alpha` of zeros alone hides nothing: see `usable`."""
+    meant = usable(alpha)
+    if meant is None or meant.amin() > 0:
         return rgb
     copy = capable(rgb).clone()
-    fill_hidden(copy, alpha.to(copy.device))
+    fill_hidden(copy, meant.to(copy.device))
     return copy.to(rgb.device)
 
 

@@ -185,12 +185,13 @@ def test_alpha_counts_whole_and_in_tiles(color):
         assert (whole - adain.stylize(model, content.rgb, style, color=color, mask=limit)).abs().max() > 1e-3 or color == "keep"
 
 
-def test_transparent_frames_of_a_batch(tmp_path):
+def test_transparent_frames_of_a_batch():
     model = small_lite()
     style = model.encode_style(picture(40, 32, seed=3))
     alpha = torch.stack([torch.zeros(1, 24, 24), torch.ones(1, 24, 24)])  # nothing but zeros is no alpha
     batch = adain.images.Picture(picture(24, 24, batch=2), alpha)
     assert torch.equal(adain.stylize(model, batch, style), adain.stylize(model, batch.rgb, style))
+    assert torch.equal(adain.transparency.filled(batch.rgb, alpha), batch.rgb)
 
 
 @pytest.mark.parametrize("value", [0, 255])

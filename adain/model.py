@@ -169,8 +169,6 @@ class StyleTransferModel(nn.Module):
         image = check_image(image, "style image")
         if mask is not None:
             mask = check_mask(mask, "style mask", len(image))
-            if not (mask.amax((1, 2, 3)) > 0).all():
-                raise ImageError("The style mask is zero everywhere, so no style is left. Paint the part to use in white.")
         if size < 0:
             raise ImageError(f"The style size {size} is negative. Give the short side in pixels, or 0 for as it is.")
         image = resize(image, at_short_side(image.shape[-2:], size))
@@ -179,6 +177,11 @@ class StyleTransferModel(nn.Module):
         if alpha is not None and (alpha := usable(check_mask(alpha, "alpha", len(image)))) is not None:
             alpha = resize(alpha.to(self.device), image.shape[-2:])
             mask = alpha if mask is None else mask * alpha
+        if mask is not None and not (mask.amax((1, 2, 3)) > 0).all():
+            raise ImageError(
+                "The style mask is zero everywhere, or wherever the picture is not transparent, so no style is left. "
+                "Paint the part to use in white."
+            )
         singles = []
         for i in range(len(image)):
             single_mask = None if mask is None else mask[min(i, len(mask) - 1)][None]

@@ -194,6 +194,13 @@ def test_transparent_frames_of_a_batch():
     assert torch.equal(adain.transparency.filled(batch.rgb, alpha), batch.rgb)
 
 
+def test_a_style_of_transparent_pixels_alone_is_refused():
+    alpha = torch.ones(1, 1, 24, 24)
+    alpha[..., :12] = 0
+    with pytest.raises(ImageError, match="style mask is zero everywhere, or wherever the picture is not transparent"):
+        small_lite().encode_style(adain.images.Picture(picture(24, 24), alpha), 1 - alpha)
+
+
 @pytest.mark.parametrize("value", [0, 255])
 def test_an_alpha_that_says_nothing(tmp_path, value):
     values = np.concatenate([smooth(), np.full((HEIGHT, WIDTH, 1), value, np.uint8)], 2)

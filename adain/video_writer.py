@@ -94,11 +94,6 @@ class VideoWriter:
             self.close()
             raise
 
-    @property
-    def began(self) -> bool:
-        """Whether anything of the video is in the file."""
-        return self._video is not None
-
     def write(self, frame: Frame, image: Tensor) -> None:
         """Encode `image` [1, 3, H, W] in 0..1, shown when `frame` was."""
         if self._video is None:

@@ -250,7 +250,7 @@ def build_model(recipe: Recipe) -> StyleTransferModel:
     """A model with the weights that the run starts from; the encoder of a VGG-19 model is read and frozen."""
     model = fresh_model(recipe)
     if recipe.start:
-        other = read_model(recipe.start).float()
+        other = read_model(recipe.start)
         if isinstance(model, Base) and isinstance(other, Lite):
             grow_from_lite(model, other)
             return model

@@ -20,6 +20,7 @@ from .errors import VideoError
 from .ffmpeg import BROKEN, Source, av, opened, reason
 from .images import resize
 from .light import HDR, WIDE, is_srgb
+from .transparency import filled
 from .video_pixels import to_tensor
 from .video_survey import decoder, moving_pictures, survey
 
@@ -43,7 +44,7 @@ class Frame:
     painted: bool = True
     """If not, it was long ago, in a run that is resumed, and only shows where the camera went."""
     alpha: Tensor | None = None
-    """[1, 1, H, W] in the form of `image`, whose colours where it is 0 mean nothing; None if the video is opaque."""
+    """[1, 1, H, W] in the form of `image`, which where it is 0 continues what is around; None if the video is opaque."""
 
     def visible(self, mask: Tensor | None) -> Tensor | None:
         """`mask` [1, 1, h, w] without what is wholly transparent, which is neither painted nor counted."""
@@ -247,7 +248,7 @@ class _Frames:
         if alpha is None:
             return image, None
         if not reader.flat:
-            return _without_hidden_colors(image, alpha), alpha
+            return filled(image, alpha), alpha
         scale = alpha.float() / (1 if alpha.is_floating_point() else 255)
         return (image * scale).to(image.dtype), None
 
@@ -280,10 +281,3 @@ def _check_file(path: Path) -> None:
             raise VideoError(f"{path} is empty. Save or download it again.")
     except OSError as error:  # such as a name that is too long
         raise VideoError(f"There is no video file at {path} ({reason(error)}). Check the name.") from error
-
-
-def _without_hidden_colors(image: Tensor, alpha: Tensor) -> Tensor:
-    """`image` with the mean of what is visible where nothing is, so that nothing beside it is painted by what nobody sees."""
-    weight = (alpha > 0).float()
-    mean = (image * weight).sum((2, 3), keepdim=True) / weight.sum().clamp(min=1)
-    return (image * weight + mean * (1 - weight)).to(image.dtype)

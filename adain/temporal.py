@@ -101,9 +101,9 @@ def paint_frames(
         before = work.task
         with torch.inference_mode():
             frame = work.frame
-            coverage, laid = work.coverage(), work.laid_coverage()
+            coverage = work.coverage()
             covered = None if coverage is None else coverage.cover
-            weights = None if laid is None else laid.weights
+            weights = None if coverage is None else coverage.map(work.lay).weights
             seen = work.canvas.seen(hold(work.canvas, image, painted, weights, new=new)).clamp(0, 1)
             assert work.content is not None  # whatever was painted was measured
             visible = shown(work.content, work.targets, coverage, work.task.strength)

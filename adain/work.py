@@ -81,7 +81,11 @@ class Work:
     def laid_coverage(self) -> Coverage | None:
         """That of the image."""
         coverage = self.coverage()
-        return None if coverage is None else coverage.map(lambda t: self.canvas.lay(t).clamp_(0, 1))
+        return None if coverage is None else coverage.map(self.lay)
+
+    def lay(self, planes: Tensor) -> Tensor:
+        """`planes` [B, K, H, W] in 0..1 of the frame on its canvas."""
+        return self.canvas.lay(planes).clamp_(0, 1)
 
 
 def with_colors(work: Work) -> Work:

@@ -186,9 +186,7 @@ class StyleTransferModel(nn.Module):
         for i in range(len(image)):
             single_mask = None if mask is None else mask[min(i, len(mask) - 1)][None]
             singles.append(self._style_of(image[i : i + 1], single_mask))
-        levels = tuple(
-            Statistics(torch.cat([s.mean for s in level]), torch.cat([s.std for s in level])) for level in zip(*singles, strict=True)
-        )
+        levels = tuple(Statistics.cat(level) for level in zip(*singles, strict=True))
         return Style(levels, self.fingerprint, self.architecture, name)
 
     def _style_of(self, image: Tensor, mask: Tensor | None) -> list[Statistics]:

@@ -31,6 +31,11 @@ class Statistics(NamedTuple):
     mean: Tensor
     std: Tensor
 
+    @staticmethod
+    def cat(rows: Sequence[Statistics]) -> Statistics:
+        """Those of one batch after the other, as of one batch."""
+        return Statistics(torch.cat([row.mean for row in rows]), torch.cat([row.std for row in rows]))
+
 
 @dataclass(frozen=True)
 class Moments:

@@ -202,8 +202,7 @@ def _batch(group: Sequence[Work]) -> tuple[Tensor, list[list[Statistics]], Cover
     images = [work.image for work in group]
     given = [coverage for work in group if (coverage := work.laid_coverage()) is not None]
     targets = [
-        [Statistics(torch.cat([s.mean for s in level]), torch.cat([s.std for s in level])) for level in zip(*region, strict=True)]
-        for region in zip(*(work.targets for work in group), strict=True)
+        [Statistics.cat(level) for level in zip(*region, strict=True)] for region in zip(*(work.targets for work in group), strict=True)
     ]
     return torch.cat(images), targets, Coverage.joined(given) if given else None, group[0].task.strength
 

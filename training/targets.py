@@ -23,8 +23,7 @@ class StyleTarget(NamedTuple):
 
     @staticmethod
     def cat(rows: Sequence[StyleTarget]) -> StyleTarget:
-        levels = zip(*(row.statistics for row in rows), strict=True)
-        statistics = [Statistics(torch.cat([s.mean for s in level]), torch.cat([s.std for s in level])) for level in levels]
+        statistics = [Statistics.cat(level) for level in zip(*(row.statistics for row in rows), strict=True)]
         return StyleTarget(statistics, [torch.cat(level) for level in zip(*(row.covariances for row in rows), strict=True)])
 
 

@@ -20,7 +20,7 @@ import torch
 from PIL import Image, ImageCms, ImageFile, UnidentifiedImageError
 from torch import Tensor
 
-from .errors import ImageError
+from .errors import ImageError, reason
 from .metadata import Metadata, exif_of, metadata_of, orientation_of
 from .profiles import to_srgb
 from .transparency import fill_hidden, usable
@@ -156,8 +156,7 @@ def _errors(path: Path) -> Iterator[None]:
     except Exception as error:  # decoders raise every kind of exception on damaged files
         if isinstance(error, OSError) and error.errno:
             raise ImageError(f"{path} cannot be opened ({error.strerror}). Check that it may be read and its disk is there.") from error
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise ImageError(f"{path} cannot be read as an image ({reason}). The file is probably truncated or damaged.") from error
+        raise ImageError(f"{path} cannot be read as an image ({reason(error)}). The file is probably truncated or damaged.") from error
 
 
 def _what_is_wrong(path: Path) -> str:

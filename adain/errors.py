@@ -28,3 +28,8 @@ class VideoError(AdaINError):
 def counted(number: int, noun: str) -> str:
     """`1 picture` or `2 pictures`, for sentences."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def reason(error: BaseException) -> str:
+    """What the system or a library says went wrong, in its own words on one line."""
+    return getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__

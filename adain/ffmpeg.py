@@ -30,7 +30,6 @@ __all__ = [
     "UnknownCodecError",
     "av",
     "opened",
-    "reason",
     "url",
 ]
 
@@ -60,8 +59,3 @@ def opened(source: Source, **options: Any) -> Any:
         source.seek(0)
         return av.open(source, "r", metadata_errors="replace", **options)
     return av.open(url(source), "r", metadata_errors="replace", **options)
-
-
-def reason(error: BaseException) -> str:
-    """What FFmpeg, PyAV or the system says went wrong, in its own words."""
-    return getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__

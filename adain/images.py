@@ -15,7 +15,7 @@ from torch import Tensor
 
 from .decoding import MAX_PIXELS, decode
 from .devices import capable
-from .errors import ImageError, counted
+from .errors import ImageError, counted, reason
 from .files import replacing
 from .metadata import Metadata
 from .profiles import srgb
@@ -96,8 +96,7 @@ def write_picture(
         with replacing(path) as temporary:
             image.save(temporary, icc_profile=srgb(), **(metadata or Metadata()).options(), **options)
     except (OSError, ValueError) as error:  # ValueError: a picture that the format cannot hold
-        reason = getattr(error, "strerror", None) or error
-        raise ImageError(f"{path} cannot be written ({reason}). Choose another folder or format with -o.") from error
+        raise ImageError(f"{path} cannot be written ({reason(error)}). Choose another folder or format with -o.") from error
 
 
 def at_short_side(size: torch.Size, short_side: int) -> tuple[int, int]:

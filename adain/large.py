@@ -20,7 +20,7 @@ from torch import Tensor
 from .color import ColorMode
 from .coverage import Coverage
 from .decoding import is_known
-from .errors import ImageError
+from .errors import ImageError, reason
 from .files import replacing
 from .images import OPAQUE
 from .masks import MaskEdit
@@ -74,19 +74,18 @@ def is_large(path: Path) -> bool:
 def stylize_file(model: StyleTransferModel, path: Path, output: Path, request: Request, resume: bool, progress: Progress) -> None:
     """Paint the picture at `path` into `output`, whose extension says the format; 8 bits a channel, with its transparency.
 
-    Memory depends on the tile, not on the picture. Intermediate files, 6 to 14 bytes a pixel, lie in `output` + ".part" until the
-    picture is whole; with `resume` those of an interrupted run are used, which must have been the same in everything, else they are
-    removed. `progress(done, total)` counts tiles. Raises ImageError if a file cannot be read or written, or another process paints
-    `output`.
+    Memory depends on the tile, not on the picture. Intermediate files, 6 to 15 bytes a pixel, lie in `output` + ".part" until the
+    picture is whole. With `resume` those of an interrupted run are used, else they are removed. `progress(done, total)` counts tiles.
+    Raises ImageError if a file cannot be read or written, if another process paints `output`, or if what is to be resumed was another
+    request.
     """
     try:
         check_format(path, output)
         with workspace(output, _key(model, path, request), resume) as folder:
             _paint_in(folder, model, path, output, request, progress)
     except (OSError, UnicodeError, _vips_error()) as error:
-        reason = " ".join(str(getattr(error, "strerror", None) or error).split())
         raise ImageError(
-            f"{path} cannot be painted into {output} ({reason}). Check both and the disk space"
+            f"{path} cannot be painted into {output} ({reason(error)}). Check both and the disk space"
             + ("; what was painted so far is kept, and --resume goes on from it." if left_over(output) else ".")
         ) from error
 

@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from .errors import StyleError, counted
+from .errors import StyleError, counted, reason
 from .files import replacing
 from .moments import Statistics, blend
 
@@ -91,8 +91,7 @@ class Style:
             with replacing(path) as temporary:
                 save_file(tensors, temporary, metadata)
         except (SafetensorError, OSError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise StyleError(f"The style {path} cannot be written ({reason}). Choose another folder.") from error
+            raise StyleError(f"The style {path} cannot be written ({reason(error)}). Choose another folder.") from error
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> Style:

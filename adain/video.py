@@ -16,8 +16,8 @@ from typing import Any
 
 from torch import Tensor
 
-from .errors import VideoError
-from .ffmpeg import BROKEN, BitStreamFilterContext, Source, opened, reason
+from .errors import VideoError, reason
+from .ffmpeg import BROKEN, BitStreamFilterContext, Source, opened
 from .video_reader import Frame, Report, VideoReader, frames
 from .video_writer import NOT_RESUMABLE, SETTINGS, Encoding, VideoWriter
 

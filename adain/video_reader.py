@@ -16,8 +16,8 @@ from typing import Any
 from torch import Tensor
 
 from .deinterlace import Deinterlacer
-from .errors import VideoError
-from .ffmpeg import BROKEN, Source, av, opened, reason
+from .errors import VideoError, reason
+from .ffmpeg import BROKEN, Source, av, opened
 from .images import resize
 from .light import HDR, WIDE, is_srgb
 from .transparency import filled

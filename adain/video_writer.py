@@ -11,8 +11,8 @@ from typing import Any
 
 from torch import Tensor
 
-from .errors import VideoError
-from .ffmpeg import BROKEN, BT709, FULL, LIMITED, UNSPECIFIED, BitStreamFilterContext, av, reason, url
+from .errors import VideoError, reason
+from .ffmpeg import BROKEN, BT709, FULL, LIMITED, UNSPECIFIED, BitStreamFilterContext, av, url
 from .palette import Palette
 from .sound import Transcoder
 from .video_codecs import PALETTE, audio_codec, holds_copy, keeps_alpha, pixel_format, video_codec, video_encoder

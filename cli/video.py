@@ -16,7 +16,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..adain.color import ColorMode
-from ..adain.errors import ImageError, KeyframeError, StyleError, VideoError
+from ..adain.errors import ImageError, KeyframeError, StyleError, VideoError, reason
 from ..adain.images import read_mask
 from ..adain.keyframes import Keyframes, StyleTrack
 from ..adain.style import Region, Style
@@ -140,8 +140,7 @@ def _keyframes(path: str) -> Keyframes:
     try:
         return Keyframes.parse(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise KeyframeError(f"The keyframes {path} cannot be read ({reason}). Give a text file with one keyframe a line.") from error
+        raise KeyframeError(f"The keyframes {path} cannot be read ({reason(error)}). Give a text file with one keyframe a line.") from error
     except KeyframeError as error:
         raise KeyframeError(f"{path}: {error}") from error
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ..adain.affine import affine
 from ..adain.architectures import kuko6
 from ..adain.architectures.vgg19 import ENCODER, NAOTO_ENCODER, renamed
-from ..adain.errors import ModelError
+from ..adain.errors import ModelError, reason
 from ..adain.moments import Statistics, channel_moments
 from ..weights.foreign import read_tensors
 
@@ -47,8 +47,7 @@ class LossNetwork(nn.Module):
             if widths != LEVEL_WIDTHS:
                 raise ModelError(f"its levels have {widths} channels in place of {LEVEL_WIDTHS}")
         except (ModelError, KeyError, RuntimeError) as error:
-            detail = " ".join(str(error).split())
-            raise ModelError(f"{path} is not a loss network, VGG-19 from conv1_1 to conv4_1: {detail}.") from error
+            raise ModelError(f"{path} is not a loss network, VGG-19 from conv1_1 to conv4_1: {reason(error)}.") from error
         self.requires_grad_(False).eval()
 
     def forward(self, image: Tensor) -> list[Tensor]:

@@ -42,7 +42,7 @@ from ..adain.architectures.base import Base
 from ..adain.architectures.kuko6 import SOURCE_ENCODER, Kuko6
 from ..adain.architectures.lite import Lite
 from ..adain.architectures.vgg19 import NAOTO_ENCODER, VGG19, renamed
-from ..adain.errors import AdaINError
+from ..adain.errors import AdaINError, reason
 from ..adain.images import write_picture
 from ..adain.model import StyleTransferModel
 from ..adain.moments import Statistics
@@ -271,8 +271,7 @@ def fresh_model(recipe: Recipe) -> StyleTransferModel:
     try:
         model.encoder.load_state_dict(renamed(read_tensors(path), layers, prefix))
     except (KeyError, RuntimeError) as error:
-        detail = " ".join(str(error).split())
-        raise RecipeError(f"The encoder {path} is not VGG-19 in the layout of {published}: {detail}.") from error
+        raise RecipeError(f"The encoder {path} is not VGG-19 in the layout of {published}: {reason(error)}.") from error
     model.encoder.requires_grad_(False)
     start_from_encoder(model)
     return model

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from ..adain.architectures import ARCHITECTURES
-from ..adain.errors import AdaINError, ModelError
+from ..adain.errors import AdaINError, ModelError, reason
 from ..adain.model import StyleTransferModel
 from ..adain.transfer import stylize
 from .tensors import open_tensors, save_tensors
@@ -43,8 +43,7 @@ def model_from_state(state: Mapping[str, Tensor], source: str) -> StyleTransferM
             model = module.from_state(state)
         model.load_state_dict({key: value.to("meta") for key, value in state.items()}, assign=True)
     except (RuntimeError, KeyError, IndexError, TypeError, ValueError, ZeroDivisionError) as error:  # a RuntimeError lists all misfits
-        detail = " ".join(str(error).split())
-        raise ModelError(f"{source} looks like {module.__name__.split('.')[-1]} but does not fit it: {detail}") from error
+        raise ModelError(f"{source} looks like {module.__name__.split('.')[-1]} but does not fit it: {reason(error)}") from error
     for key, value in state.items():
         if not value.float().isfinite().all():
             raise ModelError(f"{source} is damaged: the tensor {key} holds NaN or infinite values. Export it again.")
@@ -83,5 +82,4 @@ def save_model(
     try:
         save_tensors(tensors, path, {"architecture": model.architecture, **metadata})
     except (SafetensorError, OSError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ModelError(f"The model {path} cannot be written ({reason}). Choose another folder.") from error
+        raise ModelError(f"The model {path} cannot be written ({reason(error)}). Choose another folder.") from error

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ..adain.errors import ModelError
+from ..adain.errors import ModelError, reason
 from ..adain.model import StyleTransferModel
 from .catalog import Source, entries
 from .causes import HubError, cause_of
@@ -126,13 +126,13 @@ def _card(
     )
 
 
-def _sentence(error: BaseException | None, repo_id: str) -> str:
+def _sentence(error: BaseException, repo_id: str) -> str:
     status = status_of(error)
     if status in (401, 403):
         return f"You may not write to {repo_id} on {constants.ENDPOINT} ({status}). Set HF_TOKEN to one that may, or run `hf auth login`."
     if status is not None:
         return f"{constants.ENDPOINT} answered {status} while {repo_id} was written. Look there for what arrived, and try again."
-    cause = None if error is None else cause_of(error, constants.ENDPOINT)
+    cause = cause_of(error, constants.ENDPOINT)
     if cause is None:
-        return f"{repo_id} on {constants.ENDPOINT} could not be written ({' '.join(str(error).split())}). Run the same again."
+        return f"{repo_id} on {constants.ENDPOINT} could not be written ({reason(error)}). Run the same again."
     return f"{cause.found[0].upper()}{cause.found[1:]}. {cause.advice}, and run the same again."

@@ -71,9 +71,10 @@ def test_recipes_that_cannot_be_read(tmp_path):
             read_recipe(str(path), {})
 
 
-@pytest.mark.parametrize("package", ["accelerate", "tensorboard"])
+@pytest.mark.parametrize("package", ["accelerate", "tensorboard", "torchvision"])
 def test_a_missing_package_is_named(package, monkeypatch, capsys):
-    monkeypatch.delitem(sys.modules, "adain_style_transfer.training.train", raising=False)
+    for name in ("train", "data"):  # what imports them
+        monkeypatch.delitem(sys.modules, f"adain_style_transfer.training.{name}", raising=False)
     for name in [name for name in sys.modules if name.split(".")[0] == package or name == "torch.utils.tensorboard"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)

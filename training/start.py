@@ -6,7 +6,7 @@ import sys
 
 from ..adain.extras import install
 
-_PACKAGES = ("accelerate", "tensorboard")
+_PACKAGES = ("accelerate", "tensorboard", "torchvision")
 
 
 def main() -> int:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
 from torch import Tensor
 
 from .errors import StyleError, counted, reason
-from .files import replacing
 from .moments import Statistics, blend
+from .tensors import open_tensors, save_tensors
 
 _FORMAT = "adain-style-1"
 
@@ -83,13 +81,10 @@ class Style:
         """Write a safetensors file of a few kB, float32. Raises StyleError if it cannot be written."""
         tensors = {}
         for i, level in enumerate(self.levels):
-            tensors[f"level{i}.mean"] = level.mean.float().cpu().contiguous()
-            tensors[f"level{i}.std"] = level.std.float().cpu().contiguous()
+            tensors[f"level{i}.mean"], tensors[f"level{i}.std"] = level.mean.float().cpu(), level.std.float().cpu()
         metadata = {"format": _FORMAT, "fingerprint": self.fingerprint, "architecture": self.architecture, "name": self.name}
-        metadata["sha256"] = _digest(tensors)
         try:
-            with replacing(path) as temporary:
-                save_file(tensors, temporary, metadata)
+            save_tensors(tensors, path, metadata)
         except (SafetensorError, OSError) as error:
             raise StyleError(f"The style {path} cannot be written ({reason(error)}). Choose another folder.") from error
 
@@ -99,22 +94,16 @@ class Style:
         path = Path(path)
         if not path.is_file():
             raise StyleError(f"There is no style file at {path}. Make one with `adain style save`.")
-        try:
-            with safe_open(path, "pt") as file:
-                metadata = file.metadata() or {}
-                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - safe_open is no dict
-        except (SafetensorError, OSError) as error:
-            raise StyleError(f"{path} is not a readable safetensors file ({error}).") from error
+        tensors, metadata = open_tensors(path, StyleError)
         if metadata.get("format") != _FORMAT:
             raise StyleError(f"{path} is a safetensors file but not a style: its metadata lacks format={_FORMAT}.")
-        if metadata.get("sha256", digest := _digest(tensors)) != digest:
-            raise StyleError(f"{path} is damaged: its numbers are not those that were saved. Save the style again.")
         levels: list[Statistics] = []
         while (mean := tensors.get(f"level{len(levels)}.mean")) is not None:
             std = tensors.get(f"level{len(levels)}.std")
             if std is None or mean.ndim != 2 or not mean.numel() or std.shape not in (mean.shape, (*mean.shape, mean.shape[1])):
                 raise StyleError(f"{path} is damaged: level {len(levels)} is incomplete or misshapen. Save the style again.")
-            levels.append(Statistics(mean.float(), std.float()))
+            # Copies: what is mapped from a file keeps it from being replaced on Windows.
+            levels.append(Statistics(mean.to(torch.float32, copy=True), std.to(torch.float32, copy=True)))
             if not _plausible(levels[-1]):
                 raise StyleError(
                     f"{path} is damaged: level {len(levels) - 1} is not finite, or not what pictures have. Save the style again."
@@ -128,14 +117,6 @@ class Style:
 
     def _map(self, function) -> Style:  # noqa: ANN001 - Callable[[Tensor], Tensor]
         return replace(self, levels=tuple(Statistics(function(mean), function(std)) for mean, std in self.levels))
-
-
-def _digest(tensors: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256()
-    for key, value in sorted(tensors.items()):
-        digest.update(key.encode())
-        digest.update(value.contiguous().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
 
 
 def _plausible(level: Statistics) -> bool:

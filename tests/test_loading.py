@@ -8,10 +8,10 @@ import torch
 from adain_style_transfer import adain, weights
 from adain_style_transfer.adain import ModelError
 from adain_style_transfer.adain.architectures import ARCHITECTURES
+from adain_style_transfer.adain.tensors import metadata_of
 from adain_style_transfer.weights.convert import convert
 from adain_style_transfer.weights.files import model_from_state
 from adain_style_transfer.weights.loading import default_dtype
-from adain_style_transfer.weights.tensors import metadata_of
 from safetensors.torch import load_file, save_file
 from samples import picture, small_base, small_lite, vgg19
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -222,7 +222,7 @@ def test_one_flipped_bit_is_noticed(saved):
     data = bytearray(path.read_bytes())
     data[-1000] ^= 1
     path.write_bytes(data)
-    with pytest.raises(ModelError, match="its tensors are not those that were written"):
+    with pytest.raises(ModelError, match="its numbers are not those that were saved"):
         weights.read_model(path)
 
 

@@ -185,7 +185,7 @@ def damaged(path, tensors=None, **metadata):
         ({"level0.std": -torch.eye(3)[None]}, {}, "damaged: level 0"),
         ({"level0.mean": torch.ones(1, 0), "level0.std": torch.ones(1, 0)}, {}, "damaged: level 0"),
         ({"level1.mean": None, "level1.std": None}, {}, "damaged"),
-        ({}, {"sha256": "0" * 64}, "damaged: its numbers"),
+        ({}, {"tensors_sha256": "0" * 64}, "damaged: its numbers"),
         ({"level0.mean": None}, {}, "damaged"),
     ],
 )

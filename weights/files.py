@@ -13,8 +13,8 @@ from torch import Tensor
 from ..adain.architectures import ARCHITECTURES
 from ..adain.errors import AdaINError, ModelError, reason
 from ..adain.model import StyleTransferModel
+from ..adain.tensors import open_tensors, save_tensors
 from ..adain.transfer import stylize
-from .tensors import open_tensors, save_tensors
 
 
 def read_model(path: str | os.PathLike[str]) -> StyleTransferModel:
@@ -22,7 +22,7 @@ def read_model(path: str | os.PathLike[str]) -> StyleTransferModel:
 
     Raises ModelError if the file is damaged, of no known architecture, or has missing, misshapen or non-finite tensors.
     """
-    return model_from_state(open_tensors(path), str(path))
+    return model_from_state(open_tensors(path, ModelError)[0], str(path))
 
 
 def model_from_state(state: Mapping[str, Tensor], source: str) -> StyleTransferModel:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..adain.errors import ModelError
 from ..adain.extras import install
-from .tensors import open_tensors
+from ..adain.tensors import open_tensors
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _TEXT = {b"version https://git-lfs": "a Git LFS pointer, not the file it points to. Download it with its resolve link, or `git lfs pull`"}
@@ -36,7 +36,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     if start.startswith(_HDF5):
         return _read_keras(path)
     if start[8:9] == b"{":
-        return open_tensors(path)
+        return open_tensors(path, ModelError)[0]
     return _unwrapped(_read_pickle(path), path)
 
 

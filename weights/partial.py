@@ -11,9 +11,9 @@ from typing import Any
 from safetensors import SafetensorError
 from safetensors.torch import load
 
+from ..adain.tensors import save_tensors
 from .catalog import Source
 from .download import HubError, Progress, Task, ask, disk_errors, patiently, read_range, reporter
-from .tensors import save_tensors
 
 _FIRST_READ = 2**16
 """Bytes that hold the whole header of most files."""

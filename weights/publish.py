@@ -11,13 +11,13 @@ from pathlib import Path
 
 from ..adain.errors import ModelError, reason
 from ..adain.model import StyleTransferModel
+from ..adain.tensors import metadata_of
 from .catalog import Source, entries
 from .causes import HubError, cause_of
 from .checksums import sha256_of
 from .client import CommitOperationAdd, HfApi, ModelCardData, constants
 from .download import plainly, status_of
 from .files import read_model
-from .tensors import metadata_of
 
 _LICENSES = ("mit", "apache-2.0", "bsd-3-clause", "cc-by-4.0", "cc-by-sa-4.0", "cc0-1.0")
 

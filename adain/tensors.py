@@ -12,8 +12,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ..adain.errors import ModelError
-from ..adain.files import replacing
+from .errors import AdaINError
+from .files import replacing
 
 _CHECKSUM = "tensors_sha256"
 """Key of the metadata; files of other programs do without."""
@@ -26,20 +26,20 @@ def save_tensors(tensors: Mapping[str, Tensor], path: str | os.PathLike[str], me
         save_file(contiguous, temporary, {**metadata, _CHECKSUM: _checksum(contiguous)})
 
 
-def open_tensors(path: str | os.PathLike[str]) -> dict[str, Tensor]:
-    """The tensors of a safetensors file as they are stored, on the CPU.
+def open_tensors(path: str | os.PathLike[str], kind: type[AdaINError]) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of a safetensors file as they are stored, on the CPU, and its metadata.
 
-    Raises ModelError if it is damaged, or holds a kind of number that torch does not know.
+    Raises an error of `kind` if it is damaged, or holds a kind of number that torch does not know.
     """
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - safe_open is no dict
     except (SafetensorError, OSError, RuntimeError, AttributeError, KeyError, TypeError) as error:
-        raise ModelError(f"{path} is not a readable safetensors file ({error}). Download or export it again.") from error
+        raise kind(f"{path} is not a readable safetensors file ({error}). Save or download it again.") from error
     if metadata.get(_CHECKSUM, checksum := _checksum(tensors)) != checksum:
-        raise ModelError(f"{path} is damaged: its tensors are not those that were written. Download or export it again.")
-    return tensors
+        raise kind(f"{path} is damaged: its numbers are not those that were saved. Save or download it again.")
+    return tensors, metadata
 
 
 def metadata_of(path: str | os.PathLike[str]) -> dict[str, str]:

@@ -51,10 +51,11 @@ class MaskEdit:
     def check(self, edited: Tensor) -> None:
         """Raise ImageError if an `edited` mask is black everywhere."""
         if not edited.any():
-            done = " and ".join(["inverted"] * self.invert + [f"shrunk by {-self.grow} pixels"] * (self.grow < 0))
+            shrunk = self.grow < 0
+            done = " and ".join(["inverted"] * self.invert + [f"shrunk by {-self.grow} pixels"] * shrunk)
             raise ImageError(
                 f"The mask is black everywhere{f' after it was {done}' if done else ''}, so nothing would be painted. "
-                "Paint in white where the style applies, and shrink it less."
+                f"Paint in {'black' if self.invert else 'white'} where the style applies{', and shrink it less' * shrunk}."
             )
 
 

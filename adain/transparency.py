@@ -37,9 +37,9 @@ def fill_hidden(rgb: Tensor, alpha: Tensor) -> None:
         part.copy_(torch.where(alpha[..., band, :] > 0, part, smooth))
 
 
-def filled(rgb: Tensor, alpha: Tensor) -> Tensor:
+def filled(rgb: Tensor, alpha: Tensor | None) -> Tensor:
     """`rgb`, or if pixels are hidden a copy of it after `fill_hidden`. An `alpha` of zeros alone hides nothing: see `usable`."""
-    meant = usable(alpha)
+    meant = None if alpha is None else usable(alpha)
     if meant is None or meant.amin() > 0:
         return rgb
     copy = capable(rgb).clone()

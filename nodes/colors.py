@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import comfy.model_management as mm
 import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..adain import ImageError, match_colors
+from ..adain import ImageError
 from ..adain.affine import affine
 from ..adain.color import keep_colors
 from ..adain.errors import counted
-from ..adain.images import check_image
-from ..adain.moments import channel_moments
+from ..adain.images import Picture, check_image
+from ..adain.model import color_statistics
+from ..adain.moments import Statistics, channel_moments
+from ..adain.transparency import usable
 from .frames import Reporter
 from .sockets import CATEGORY, ImageOut, chosen, from_image, to_image
 
 
-def _covariance(image: Tensor, reference: Tensor) -> Tensor:
-    return match_colors(image, reference)
+def _covariance(image: Picture, reference: Picture) -> Tensor:
+    return _moved(image, reference, color_statistics)
 
 
-def _channels(image: Tensor, reference: Tensor) -> Tensor:
-    return affine(channel_moments(image).statistics(), channel_moments(reference).statistics())(image).clamp(0, 1)
+def _channels(image: Picture, reference: Picture) -> Tensor:
+    return _moved(image, reference, lambda rgb, seen: channel_moments(rgb, seen).statistics())
 
 
-def _chroma(image: Tensor, reference: Tensor) -> Tensor:
-    return keep_colors(match_colors(image, reference), image)
+def _chroma(image: Picture, reference: Picture) -> Tensor:
+    return keep_colors(_covariance(image, reference), image.rgb)
+
+
+def _moved(image: Picture, reference: Picture, measure: Callable[[Tensor, Tensor | None], Statistics]) -> Tensor:
+    """The `image` moved to what `measure` finds in the `reference`; in both, what is transparent does not count."""
+    return affine(measure(image.rgb, image.alpha), measure(reference.rgb, reference.alpha))(image.rgb).clamp(0, 1)
 
 
 _METHODS = {"covariance": _covariance, "channels": _channels, "chroma": _chroma}
@@ -69,7 +78,7 @@ class MatchColors(io.ComfyNode):
     @classmethod
     def execute(cls, image: Tensor, reference: Tensor, method: str, strength: float) -> ImageOut:
         rgb, alpha = from_image(image)
-        target, _ = from_image(reference)
+        target, target_alpha = from_image(reference, "reference")
         rgb, target = check_image(rgb, "image"), check_image(target, "reference")
         if len(target) not in (1, len(rgb)):
             raise ImageError(f"There are {len(target)} references for {counted(len(rgb), 'image')}. Give one, or one for each image.")
@@ -77,8 +86,13 @@ class MatchColors(io.ComfyNode):
         out = torch.empty_like(rgb)
         for i in range(len(rgb)):
             mm.throw_exception_if_processing_interrupted()
-            frame = rgb[i : i + 1].float()
-            matched = _METHODS[chosen(method, _METHODS, "method")](frame, target[min(i, len(target) - 1)][None].to(frame))
-            out[i] = torch.lerp(frame, matched, strength)[0]
+            frame, there = _row(rgb, alpha, i), _row(target, target_alpha, min(i, len(target) - 1))
+            matched = _METHODS[chosen(method, _METHODS, "method")](frame, there)
+            out[i] = torch.lerp(frame.rgb, matched, strength)[0]
             report(i + 1, out[i : i + 1])
         return io.NodeOutput(to_image(out, alpha))
+
+
+def _row(rgb: Tensor, alpha: Tensor | None, i: int) -> Picture:
+    """The picture `i` of a batch, with its alpha as it is meant."""
+    return Picture(rgb[i : i + 1].float(), None if alpha is None else usable(alpha[i : i + 1].float()))

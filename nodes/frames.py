@@ -74,7 +74,7 @@ def paint(
     halved, then the tiles, and the chunk's pictures are painted again.
     """
     managed = linked(managed, "adain_model", ModelError)
-    content = check_image(content if alpha is None else filled(content, alpha), "image")
+    content = check_image(filled(content, alpha), "image")
     count = count_of(content, regions)
     if mask is not None:
         check_mask(mask, "mask", count)

@@ -13,6 +13,7 @@ from ..adain import Region, Style, StyleError
 from ..adain.color import ColorMode
 from ..adain.lettering import font_for
 from ..adain.sheet import contact_sheet
+from ..adain.transparency import filled
 from .devices import ManagedModel
 from .frames import Reporter, paint
 from .sockets import CATEGORY, ImageOut, ModelSocket, StyleLink, StyleSocket, from_image, grown, regions_of, to_image
@@ -74,18 +75,19 @@ class StyleGrid(io.ComfyNode):
         styles: Mapping[str, StyleLink | None] | None = None,
         **beyond: Any,
     ) -> ImageOut:
-        rgb, _ = from_image(images)
+        rgb, alpha = from_image(images, "images")
+        rgb = filled(rgb, alpha)
         columns = [column for link in grown(styles, beyond, _MAX_STYLES) for column in _columns(link)]
         if not columns:
             raise StyleError("No style is connected. Connect one or more, from Style Preset or Encode Style.")
         report = Reporter(len(rgb) * len(columns))
         rows = []
         for i in range(len(rgb)):
-            content = rgb[i : i + 1].float()
+            content, seen = rgb[i : i + 1].float(), None if alpha is None else alpha[i : i + 1]
             row: list[Tensor | None] = [content]
             for j, regions in enumerate(columns):
                 progress = partial(report, before=i * len(columns) + j)
-                row.append(paint(adain_model, content, regions, strength=strength, color=color, report=progress))
+                row.append(paint(adain_model, content, regions, strength=strength, color=color, report=progress, alpha=seen))
             rows.append(row)
         labels = ["image", *(_label(regions, number) for number, regions in enumerate(columns, 1))]
         return io.NodeOutput(to_image(contact_sheet(rows, column_labels=labels, cell=cell)))

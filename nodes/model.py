@@ -66,6 +66,7 @@ class LoadModel(io.ComfyNode):
     @classmethod
     def execute(cls, model: str, precision: str) -> ImageOut:
         if not _local(model):
+            _listed(model)
             _refuse_presets(model, cls.hidden.prompt or {}, cls.hidden.unique_id)
         return io.NodeOutput(open_model(model_path(model), chosen(precision, PRECISIONS, "precision")))
 

@@ -6,7 +6,7 @@ from comfy_api.latest import io
 
 from ..adain.images import read_picture
 from ..weights.samples import sample_names, sample_path
-from .sockets import CATEGORY, ImageOut, to_image
+from .sockets import CATEGORY, ImageOut, chosen, to_image
 
 
 class SamplePicture(io.ComfyNode):
@@ -31,4 +31,4 @@ class SamplePicture(io.ComfyNode):
 
     @classmethod
     def execute(cls, picture: str) -> ImageOut:
-        return io.NodeOutput(to_image(read_picture(sample_path(picture)).rgb))
+        return io.NodeOutput(to_image(read_picture(sample_path(chosen(picture, sample_names(), "picture"))).rgb))

@@ -82,9 +82,12 @@ def weighted(choice: Mapping[str, Any] | None, beyond: Mapping[str, object], few
     return [choice[f"style_{i}"] for i in numbers], [choice[f"weight_{i}"] for i in numbers]
 
 
-def from_image(image: Tensor) -> tuple[Tensor, Tensor | None]:
-    """RGB [B, 3, H, W] and alpha [B, 1, H, W] (None if there is none) of an IMAGE [B, H, W, 1, 3 or 4]; views, not copies."""
-    image = linked(image, "image", ImageError)
+def from_image(image: Tensor, name: str = "image") -> tuple[Tensor, Tensor | None]:
+    """RGB [B, 3, H, W] and alpha [B, 1, H, W] (None if there is none) of an IMAGE [B, H, W, 1, 3 or 4]; views, not copies.
+
+    `name` is that of the input.
+    """
+    image = linked(image, name, ImageError)
     if image.ndim != 4 or image.shape[-1] not in (1, 3, 4):
         raise ImageError(f"The image has the shape {list(image.shape)}. Expected [batch, height, width, 3], or 4 with transparency.")
     planes = image.movedim(-1, 1)

@@ -23,6 +23,7 @@ from .sockets import (
     ModelSocket,
     StyleLink,
     StyleSocket,
+    chosen,
     from_image,
     from_mask,
     linked,
@@ -33,6 +34,7 @@ from .sockets import (
 )
 
 _MAX_STYLES = 16
+_BATCHES = ("average", "one per picture")
 
 
 class EncodeStyle(io.ComfyNode):
@@ -49,7 +51,7 @@ class EncodeStyle(io.ComfyNode):
                 io.Image.Input("image", tooltip="The picture whose style is wanted: a painting, a texture, a photo. Any size."),
                 io.Combo.Input(
                     "batch",
-                    options=["average", "one per picture"],
+                    options=list(_BATCHES),
                     default="average",
                     tooltip="What a batch of style pictures means. average (default) mixes them into one style; one per picture keeps them "
                     "apart, to pair with as many images in AdaIN Transfer or to compare in Style Grid.",
@@ -89,14 +91,17 @@ class EncodeStyle(io.ComfyNode):
     def execute(
         cls, adain_model: ManagedModel, image: Tensor, batch: str, stroke_size: int, mask: Tensor | None = None, name: str = ""
     ) -> ImageOut:
+        one = chosen(batch, _BATCHES, "batch") == "average"
         style = encode(adain_model, image, mask, stroke_size, name)
-        return io.NodeOutput(style.average() if batch == "average" else style)
+        return io.NodeOutput(style.average() if one else style)
 
 
-def encode(managed: ManagedModel, image: Tensor, mask: Tensor | None = None, stroke_size: int = 0, name: str = "") -> Style:
-    """The Style of an IMAGE [S, H, W, C], one row per picture; transparent parts are no part of it."""
-    rgb, alpha = from_image(image)
-    picture = Picture(rgb if alpha is None else filled(rgb, alpha), alpha)
+def encode(
+    managed: ManagedModel, image: Tensor, mask: Tensor | None = None, stroke_size: int = 0, name: str = "", label: str = "image"
+) -> Style:
+    """The Style of an IMAGE [S, H, W, C], one row per picture; transparent parts are no part of it. `label` is the input's name."""
+    rgb, alpha = from_image(image, label)
+    picture = Picture(filled(rgb, alpha), alpha)
     height, width = rgb.shape[-2:]
     scale = stroke_size / min(height, width) if stroke_size else 1
     model = linked(managed, "adain_model", ModelError).load(round(height * width * scale**2))
@@ -134,6 +139,7 @@ class StylePreset(io.ComfyNode):
 def preset_style(managed: ManagedModel, preset: str) -> Style:
     """The preset as a Style. Raises StyleError for a model that did not measure it."""
     managed = linked(managed, "adain_model", ModelError)
+    chosen(preset, preset_names(), "preset")
     try:
         style = load_preset(managed.model, preset)
     except StyleError as error:

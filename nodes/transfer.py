@@ -111,7 +111,7 @@ class Transfer(io.ComfyNode):
         if stability is not None or isinstance(style, TimedStyle):
             painted = paint_sequence(
                 adain_model,
-                rgb if alpha is None else filled(rgb, alpha),
+                filled(rgb, alpha),
                 style,
                 Stability(0, 0) if stability is None else linked(stability, "stability", ImageError),
                 strength=strength,
@@ -202,7 +202,7 @@ class Stylize(io.ComfyNode):
         if style_image is None:
             style = preset_style(managed, preset)
         else:
-            style = encode(managed, style_image, stroke_size=stroke_size).average()
+            style = encode(managed, style_image, stroke_size=stroke_size, label="style_image").average()
         rgb, alpha = from_image(image)
         planes = from_mask(mask, MaskEdit(invert_mask, grow, feather), rgb.shape[-2:])
         painted = paint(managed, rgb, regions_of(style), strength=strength, mask=planes, color=color, alpha=alpha)

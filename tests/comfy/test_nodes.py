@@ -214,6 +214,45 @@ class TestResults:
         close(got[:, 3:], alpha)
         close(got[:, :3], adain.stylize(model32, adain.images.Picture(filled(load("photo.png"), alpha), alpha), wave))
 
+    def test_an_alpha_of_nothing_but_zeros_hides_nothing(self, comfy, load, model32):
+        photo = load("photo.png")
+        style = model32.encode_style(photo)
+        prompt = transfer(("6", 0)) | {
+            "6": node("AdaINTest_Tamper", image=["1", 0], fault="no alpha", frame=0),
+            "3": node("AdaIN_EncodeStyle", adain_model=["2", 0], image=["6", 0], batch="average", stroke_size=0),
+        }
+        got = images(comfy, prompt)
+        assert got[:, 3:].amax() == 0
+        close(got[:, :3], adain.stylize(model32, photo, style))
+
+    @pytest.mark.parametrize("method", ["covariance", "channels", "chroma"])
+    def test_colours_of_transparent_pixels_are_not_matched(self, comfy, method):
+        """The photograph with a ramp of alpha, beside the same with other colours under alpha 0."""
+        x = torch.linspace(0, 1, 64)
+        seen = torch.stack([x, x.flip(0), (6 * x).sin() ** 2]).view(1, 3, 1, 64).expand(1, 3, 48, 64).clone()
+        alpha = torch.ones(1, 1, 48, 64)
+        alpha[..., :20] = 0
+        results = []
+        for hidden in (0.0, 1.0):
+            seen[..., :20] = hidden
+            cutout = comfy.put_image("seen.png", seen), comfy.put_image("alpha.png", alpha.expand(-1, 3, -1, -1))
+            prompt = {
+                "1": load_image(cutout[0]),
+                "2": node("LoadImageMask", image=cutout[1], channel="red"),
+                "6": node("InvertMask", mask=["2", 0]),
+                "3": node("JoinImageWithAlpha", image=["1", 0], alpha=["6", 0]),
+                "4": load_image("painting.png"),
+                "7": node("AdaIN_MatchColors", image=["3", 0], reference=["4", 0], method=method, strength=1.0),
+                "8": node("AdaIN_MatchColors", image=["4", 0], reference=["3", 0], method=method, strength=1.0),
+                "5": node("SaveImage", images=["7", 0], filename_prefix="colors"),
+                "9": node("SaveImage", images=["8", 0], filename_prefix="colors"),
+            }
+            outcome = comfy.run(prompt)
+            results.append([comfy.image(outcome.images[n][0]) for n in ("5", "9")])
+        (image, reference), (other_image, other_reference) = results
+        close(image[..., 20:], other_image[..., 20:], steps=0)
+        close(reference, other_reference, steps=0)
+
     @pytest.mark.parametrize("batch", ["average", "one per picture"])
     def test_batch_of_style_pictures(self, comfy, load, model32, batch):
         prompt = transfer() | {
@@ -493,6 +532,26 @@ class TestSentences:
         saved.touch()
         prompt = transfer(style=["8", 0]) | {"8": node(kind, **inputs)}
         assert sentence in comfy.run(prompt).error
+
+    @pytest.mark.parametrize(
+        ("changed", "sentence"),
+        [
+            ({"1": node("AdaIN_SamplePicture", picture=["9", 0])}, "The input picture is 'else'. Choose one of"),
+            ({"2": node("AdaIN_LoadModel", model=["9", 0], precision="auto")}, "There is no AdaIN model 'else'. Choose one of"),
+            ({"3": node("AdaIN_StylePreset", adain_model=["2", 0], preset=["9", 0])}, "The input preset is 'else'. Choose one of"),
+            (
+                {"3": node("AdaIN_EncodeStyle", adain_model=["2", 0], image=["1", 0], batch=["9", 0], stroke_size=0)},
+                "The input batch is 'else'. Choose one of: average, one per picture.",
+            ),
+            ({"4": node("AdaIN_MatchColors", image=["1", 0], reference="x", method="chroma", strength=1)}, "The input reference is 'x'"),
+            (
+                {"4": node("AdaIN_Stylize", image=["1", 0], style_image=3, strength=1, color="style", stroke_size=0)},
+                "The input style_image is 3",
+            ),
+        ],
+    )
+    def test_what_links_bring_to_choices(self, comfy, changed, sentence):
+        assert sentence in comfy.run(transfer() | {"9": node("AdaINTest_Bring", text="else")} | changed).error
 
     def test_style_grid_of_odd_links(self, comfy):
         settings = {"adain_model": ["2", 0], "images": ["1", 0], "cell": 64, "strength": 1.0, "color": "style"}

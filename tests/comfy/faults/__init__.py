@@ -16,14 +16,18 @@ Model = io.Custom("ADAIN_MODEL")
 
 
 class Tamper(io.ComfyNode):
-    """Puts NaN into one frame, or values far outside 0..1, or an alpha channel."""
+    """Puts NaN into one frame, or values far outside 0..1, or an alpha channel: a ramp, or one of nothing but zeros."""
 
     @classmethod
     def define_schema(cls):
         return io.Schema(
             "AdaINTest_Tamper",
             category="test",
-            inputs=[io.Image.Input("image"), io.Combo.Input("fault", options=["nan", "range", "alpha"]), io.Int.Input("frame", default=0)],
+            inputs=[
+                io.Image.Input("image"),
+                io.Combo.Input("fault", options=["nan", "range", "alpha", "no alpha"]),
+                io.Int.Input("frame", default=0),
+            ],
             outputs=[io.Image.Output()],
         )
 
@@ -35,7 +39,7 @@ class Tamper(io.ComfyNode):
         elif fault == "range":
             image *= 255
         else:
-            alpha = torch.linspace(0, 1, image.shape[2]).expand(image.shape[:3])[..., None]
+            alpha = torch.linspace(0, fault == "alpha", image.shape[2]).expand(image.shape[:3])[..., None]
             image = torch.cat([image, alpha], -1)
         return io.NodeOutput(image)
 
@@ -69,6 +73,18 @@ class Hinder(io.ComfyNode):
         return io.NodeOutput(replace(model, patcher=patcher))
 
 
+class Bring(io.ComfyNode):
+    """Gives its text to an input of any type, as nodes of other packs do."""
+
+    @classmethod
+    def define_schema(cls):
+        return io.Schema("AdaINTest_Bring", category="test", inputs=[io.String.Input("text")], outputs=[io.AnyType.Output()])
+
+    @classmethod
+    def execute(cls, text):
+        return io.NodeOutput(text)
+
+
 class Checksum(io.ComfyNode):
     """Shows a hash of its image, whenever `after` is done."""
 
@@ -88,7 +104,7 @@ class Checksum(io.ComfyNode):
 
 class Faults(ComfyExtension):
     async def get_node_list(self):
-        return [Tamper, Hinder, Checksum, Conditioning, Watch, Latent, Pack, Pair]
+        return [Tamper, Hinder, Bring, Checksum, Conditioning, Watch, Latent, Pack, Pair]
 
 
 async def comfy_entrypoint():

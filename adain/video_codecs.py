@@ -15,6 +15,9 @@ _VIDEO = {"webm": "libvpx-vp9", "ogg": "libvpx", "ogv": "libvpx", "gif": "gif", 
 _TRANSPARENT = {"matroska": "libvpx-vp9", "mov": "prores_ks", "avi": "png", "nut": "ffv1"}
 """The encoder that keeps an alpha channel, where the usual one does not."""
 
+_ALPHA_BESIDE = ("vp8", "vp9")
+"""These carry alpha beside the picture, which Matroska alone has room for."""
+
 _AUDIO = {"webm": "libopus", "ogg": "libopus", "ogv": "libopus", "mpeg": "mp2"}
 _AUDIO |= dict.fromkeys(("matroska", "mpegts", "flv", "3gp"), "aac")
 """The encoder for sound that cannot be copied, where the container's own choice is not the best."""
@@ -69,8 +72,7 @@ def keeps_alpha(container: Any, encoder: Any, pixel_format: str) -> bool:
     offered = [form for form in encoder.video_formats or [] if has_alpha(form) and not form.has_palette]
     if pixel_format:
         offered = [form for form in offered if form.name == pixel_format]
-    # VP8 and VP9 carry alpha beside the picture, which Matroska alone has room for.
-    return bool(offered) and (encoder.canonical_name not in ("vp8", "vp9") or container.format.name in ("webm", "matroska"))
+    return bool(offered) and (encoder.canonical_name not in _ALPHA_BESIDE or container.format.name in ("webm", "matroska"))
 
 
 def pixel_format(source: Any, encoder: Any, size: tuple[int, int], transparent: bool, eight_bits: bool) -> str:
@@ -78,6 +80,8 @@ def pixel_format(source: Any, encoder: Any, size: tuple[int, int], transparent: 
     supported = [form.name for form in encoder.video_formats or []]
     if encoder.name == "gif":
         return PALETTE
+    if transparent and encoder.canonical_name in _ALPHA_BESIDE:
+        return "yuva420p"  # the one that players know, of any size; FFmpeg lists others and refuses them
     height, width = size
     wanted = source.name.replace("yuvj", "yuv")
     if eight_bits:
@@ -85,8 +89,8 @@ def pixel_format(source: Any, encoder: Any, size: tuple[int, int], transparent: 
     if not transparent:
         wanted = wanted.replace("yuva", "yuv")
     # Half-resolution chroma needs even sides.
-    odd = (height % 2 and "420" in wanted) or (width % 2 and ("420" in wanted or "422" in wanted))
-    if odd:
+    odd = height % 2 or width % 2
+    if (height % 2 and "420" in wanted) or (width % 2 and ("420" in wanted or "422" in wanted)):
         wanted = wanted.replace("420", "444").replace("422", "444")
     if transparent:
         candidates = [wanted, "yuva444p" if odd else "yuva420p", "yuva444p10le", "rgba", "bgra", "argb"]

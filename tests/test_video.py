@@ -145,10 +145,15 @@ def test_ten_bits_stay_ten_bits(tmp_path):
     assert (pictures(tmp_path / "out.mkv")[0] - image).abs().mean() < 0.003
 
 
-def test_odd_sizes_keep_their_size(tmp_path):
-    clip = make(tmp_path / "clip.mkv", 3, size=(61, 47), codec="ffv1", pixels="yuv444p", sound="")
-    convert(clip, tmp_path / "out.mp4", unchanged, encoding=FAST)
-    assert pictures(tmp_path / "out.mp4")[0].shape == (1, 3, 47, 61)
+@pytest.mark.parametrize(
+    ("clip", "codec", "pixels"),
+    [("a.mkv", "ffv1", "yuv444p"), ("a.mov", "png", "rgb24"), ("a.mov", "png", "gray"), ("a.gif", "gif", "bgr8")],
+)
+def test_odd_sizes_keep_their_size(tmp_path, clip, codec, pixels):
+    clip = make(tmp_path / clip, 3, size=(61, 47), codec=codec, pixels=pixels, sound="")
+    for name in ("out.mp4", "out.webm", "out.gif"):
+        convert(clip, tmp_path / name, unchanged, encoding=Encoding())
+        assert pictures(tmp_path / name)[0].shape == (1, 3, 47, 61)
 
 
 def test_a_part_of_a_video(clip, tmp_path):

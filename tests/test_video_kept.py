@@ -163,13 +163,13 @@ def test_sound_of_broadcasts_is_copied(tmp_path, name):
 # Pictures
 
 
-def see_through(path, codec, form, alpha, count=6):
+def see_through(path, codec, form, alpha, count=6, height=48):
     """A clip of red whose transparent places are hidden green."""
     with av.open(str(path), "w") as file:
         stream = file.add_stream(codec, rate=10)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, form
+        stream.width, stream.height, stream.pix_fmt = 64, height, form
         for i in range(count):
-            picture = np.zeros((48, 64, 4), np.uint8)
+            picture = np.zeros((height, 64, 4), np.uint8)
             picture[..., 3] = alpha(i)
             picture[:] = np.where(picture[..., 3:] > 0, (220, 40, 30, 0), (0, 255, 0, 0)) + picture * (0, 0, 0, 1)
             frame = av.VideoFrame.from_ndarray(picture, "rgba").reformat(format=form)
@@ -205,6 +205,15 @@ def test_alpha_is_kept_where_it_can_be(tmp_path, name, codec, form):
     shown = next(frames(tmp_path / "out.mp4"))
     assert shown.alpha is None
     assert shown.image[..., 36:].float().mean() < 3 and shown.image[0, 0, :, :28].float().mean() > 180
+
+
+@pytest.mark.parametrize(("form", "height"), [("yuva444p", 48), ("bgra", 47)])
+@pytest.mark.parametrize("out", ["out.webm", "out.mov", "out.webp"])
+def test_alpha_is_kept_whatever_the_size_and_form(tmp_path, form, height, out):
+    clip = see_through(tmp_path / "a.mkv", "ffv1", form, lambda _: [[255] * 32 + [0] * 32], 2, height)
+    assert converted(clip, tmp_path / out, Encoding()) == []
+    with av.open(str(tmp_path / out)) as file:
+        assert not file.streams.video[0].height or file.streams.video[0].height == height
 
 
 def test_hidden_colors_are_not_counted(tmp_path):

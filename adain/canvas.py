@@ -92,6 +92,15 @@ class Canvas:
             return moved
         return replace(Canvas.of(self.frame), number=self.number + 1, before=placing)
 
+    def motion_since(self, earlier: Canvas) -> Tensor:
+        """[3, 3]: where the pixels of this frame were in that of `earlier`, of this canvas or of the one before it, in -1..1."""
+        placing = self.placing
+        if self.number != earlier.number:
+            assert self.before is not None  # a new canvas knows the last one
+            placing = self.before @ placing
+        units = _units(self._area)
+        return units.inverse() @ earlier.placing.inverse() @ placing @ units
+
     def lay(self, image: Tensor) -> Tensor:
         """`image` [B, C, height, width] of the frame on the canvas; around it, its reflection."""
         if self.still:

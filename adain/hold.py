@@ -35,6 +35,10 @@ class Hold:
         self._before = canvas, image, painted, weights
         return painted
 
+    def forget(self) -> None:
+        """All of the next picture is new."""
+        self._before = None
+
     def _kept(
         self,
         canvas: Canvas,

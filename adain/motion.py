@@ -55,11 +55,14 @@ def camera_motion(views: Sequence[Tensor], old_views: Sequence[Tensor], size: to
             motion = level.improved(motion)
     if not levels[-1].misfit(motion) < levels[-1].misfit(still):
         return None
+    return None if farthest(motion, size) < _STILL else motion
+
+
+def farthest(motion: Tensor, size: torch.Size) -> float:
+    """How far the corners of a picture of `size` are moved, the farthest of them, in pixels of a picture of 360 lines."""
     height, width = size
-    corners = (motion - still)[:2] @ torch.tensor([[-1.0, -1, 1, 1], [-1, 1, -1, 1], [1, 1, 1, 1]]).to(motion)
-    if float((corners * torch.tensor([[width / 2], [height / 2]]).to(motion)).abs().max()) < _STILL * in_lines(size):
-        return None
-    return motion
+    corners = (motion - torch.eye(3).to(motion))[:2] @ torch.tensor([[-1.0, -1, 1, 1], [-1, 1, -1, 1], [1, 1, 1, 1]]).to(motion)
+    return float((corners * torch.tensor([[width / 2], [height / 2]]).to(motion)).abs().max()) / in_lines(size)
 
 
 def flow_motion() -> Callable[[Tensor, Tensor], Tensor]:

@@ -3,7 +3,8 @@
 Per-frame AdaIN flickers because each frame is normalised by its own moments, which drift as things enter, leave and move, and
 because the network answers to noise and sub-pixel motion. So the moments of a frame are merged with those of its neighbours
 (moments of a union are arithmetic: `moments.merge`), never across a cut; frames are painted on a canvas that does not move with
-the camera (`canvas`); and where the input did not change the previous painted frame shows through (`hold`).
+the camera (`canvas`), but for what stands still on the screen (`overlay`); and where the input did not change the previous painted
+frame shows through (`hold`).
 Everything streams: memory depends on the look-ahead of `Stability`, not on the length of the clip, and a frame's result does not
 depend on how many are painted at once.
 """
@@ -26,10 +27,11 @@ from .errors import StyleError
 from .hold import Hold
 from .images import check_image, check_mask, resize
 from .model import StyleTransferModel
+from .overlay import Overlays
 from .passes import shown
 from .smoothing import Shots, merged, smoothed
 from .transfer import check_request
-from .work import Chunks, Task, Work, jumps, painted_groups, with_colors, with_features
+from .work import Chunks, Task, Work, jumps, painted_groups, painted_in_place, with_colors, with_features
 
 _CUT = 0.08
 """Least RMS change of the tile means at a cut, in units of the range 0..1."""
@@ -86,7 +88,7 @@ def paint_frames(
     `measure_shots`, gives the moments to use instead of smoothed ones. Raises ImageError and StyleError as `stylize` does, and
     AdaINError if flow is asked for without OpenCV.
     """
-    hold = Hold(stability.hold, stability.flow)
+    hold, hold_in_place = (Hold(stability.hold, stability.flow) for _ in range(2))
     chunks = Chunks(chunk)
     stream = _begun(model, tasks, color, look_for_cuts=stability.look_ahead > 0)
     stream = (work for work in (_laid(stream) if stability.hold else stream) if work.task.painted)
@@ -105,6 +107,13 @@ def paint_frames(
             covered = None if coverage is None else coverage.cover
             weights = None if coverage is None else coverage.map(work.lay).weights
             seen = work.canvas.seen(hold(work.canvas, image, painted, weights, new=new)).clamp(0, 1)
+            if work.fixed is None:
+                hold_in_place.forget()
+            else:
+                weights = None if coverage is None else coverage.weights
+                fixed = F.interpolate(work.fixed.to(seen), size=seen.shape[-2:], mode="bilinear")
+                in_place = hold_in_place(Canvas.of(seen.shape[-2:]), frame, painted_in_place(work, seen, fixed), weights, new=new)
+                seen = torch.lerp(seen, in_place, fixed)
             assert work.content is not None  # whatever was painted was measured
             visible = shown(work.content, work.targets, coverage, work.task.strength)
             frame = lay_over(frame, apply_color_mode(color, frame, seen, covered), visible)
@@ -167,14 +176,15 @@ def _without_bars(work: Work, bars: Bars) -> Work:
 @torch.inference_mode()
 def _laid(stream: Iterable[Work]) -> Iterator[Work]:
     """On canvases that stand still while the camera moves."""
-    camera = Camera()
+    camera, overlays = Camera(), Overlays()
     for work in stream:
         image = work.frame
         canvas = camera(image, work.starts_shot, work.inside)
+        work = replace(work, canvas=canvas, fixed=overlays(image, canvas, work.starts_shot, work.inside))
         if canvas.still or not work.task.painted:
-            yield replace(work, canvas=canvas)
+            yield work
             continue
         laid = canvas.lay(image).clamp_(0, 1)
         if work.task.image.dtype == torch.uint8:
             laid = laid.mul_(255).round_().byte()
-        yield replace(work, canvas=canvas, laid=laid.to(work.task.image).contiguous())
+        yield replace(work, laid=laid.to(work.task.image).contiguous())

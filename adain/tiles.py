@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 if TYPE_CHECKING:
@@ -40,6 +41,10 @@ class Tile(NamedTuple):
         """Where it lies in `outer`."""
         return Tile(*(slice(s.start - o.start, s.stop - o.start) for s, o in zip(self, outer, strict=True)))
 
+    def meet(self, other: Tile) -> Tile:
+        """What is common to both, which may be nothing: then it has a size of 0 or less."""
+        return Tile(*(slice(max(s.start, o.start), min(s.stop, o.stop)) for s, o in zip(self, other, strict=True)))
+
     @property
     def size(self) -> torch.Size:
         """Height and width."""
@@ -60,6 +65,18 @@ def _spans(length: int, side: int, stride: int) -> list[slice]:
     count = math.ceil(length / max(side, stride))
     step = math.ceil(length / count / stride) * stride
     return [slice(start, min(start + step, length)) for start in range(0, length, step)]
+
+
+def bands(where: Tensor, stride: int) -> list[Tile]:
+    """Areas that hold all that is above 0 in `where` [1, 1, H, W], one for each run of rows; they begin at multiples of `stride`."""
+    found = F.max_pool2d(where, stride, ceil_mode=True)[0, 0] > 0
+    rows = found.any(1).nonzero().flatten().tolist()
+    areas = []
+    for top, bottom in zip((r for r in rows if r - 1 not in rows), (r + 1 for r in rows if r + 1 not in rows), strict=True):
+        columns = found[top:bottom].any(0).nonzero()
+        area = Tile(slice(top, bottom), slice(int(columns[0]), int(columns[-1]) + 1))
+        areas.append(Tile(*(slice(s.start * stride, min(s.stop * stride, n)) for s, n in zip(area, where.shape[-2:], strict=True))))
+    return areas
 
 
 def hull(tiles: Sequence[Tile]) -> Tile:

@@ -17,7 +17,7 @@ from .model import StyleTransferModel
 from .moments import Moments, Statistics
 from .passes import Content, encode, measure_colors, measure_features, paint, render_measured
 from .style import Region
-from .tiles import Tile, choose_side, plan
+from .tiles import Tile, bands, choose_side, plan
 from .tiling import measure_tiles, measure_tiles_features, paint_tiles
 
 _JUMP = 0.1
@@ -51,6 +51,8 @@ class Work:
     canvas: Canvas
     inside: Inside | None = None
     """The frame without its black bars, if it has any."""
+    fixed: Tensor | None = None
+    """[1, 1, h, w], 1 where the frame stands still on the screen while the camera moves; None if nowhere, as without a canvas."""
     laid: Tensor | None = None
     """The frame on its canvas, in the precision of the task; None if that is the frame itself."""
     content: Content | None = None
@@ -140,6 +142,19 @@ def painted_groups(model: StyleTransferModel, group: Sequence[Work]) -> Iterable
     if not contents:
         group = [replace(work, content=_rows(content, i)) for i, work in enumerate(group)]
     return zip(group, images.split(1), painted.clamp_(0, 1).split(1), strict=True)
+
+
+@torch.inference_mode()
+def painted_in_place(work: Work, seen: Tensor, where: Tensor) -> Tensor:
+    """`seen` [1, 3, H, W], painted as the frame lies on the screen, not on its canvas, at least `where` [1, 1, H, W] is above 0."""
+    assert work.content is not None  # whatever was painted was measured
+    model = work.model
+    images, targets, coverage, strength = _batch([replace(work, canvas=Canvas.of(seen.shape[-2:]), laid=None)])
+    painted = seen.clone()
+    for band in bands(where, model.stride):
+        tiles = [part for tile in _tiles(model, images) if min((part := tile.meet(band)).size) > 0]
+        paint_tiles(model, images, painted, work.content, targets, coverage, strength, "match", tiles, _unseen)
+    return painted
 
 
 def _tiles(model: StyleTransferModel, images: Tensor) -> list[Tile]:

@@ -19,8 +19,8 @@ from .deinterlace import Deinterlacer
 from .errors import VideoError, reason
 from .ffmpeg import BROKEN, Source, av, opened
 from .images import resize
-from .light import HDR, WIDE, is_srgb
 from .transparency import filled
+from .video_light import HDR, WIDE, is_srgb
 from .video_pixels import to_tensor
 from .video_survey import decoder, moving_pictures, survey
 

@@ -33,7 +33,7 @@ def read_style(name: str, model: StyleTransferModel, size: int) -> Style:
     file = Path(name)
     if file.suffix == ".safetensors":
         style = Style.load(file)
-        style.check_made_for(model.fingerprint, model.architecture)
+        model.check_style(style)
         return style
     if not os.path.exists(file) and not file.suffix:
         return presets.load_preset(model, name)

@@ -212,7 +212,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         default=defaults.hold,
         help=f"how much of the previous frame stays where nothing changes, default {defaults.hold}",
     )
-    group.add_argument("--flow", action="store_true", help="hold what moves as well, by optical flow (needs the extra `flow`)")
+    group.add_argument("--flow", action="store_true", help="hold what moves as well, by optical flow (needs opencv-python-headless)")
     group = command.add_argument_group("encoding")
     group.add_argument(
         "--codec", default="", help="an encoder of FFmpeg: libx264, libx265, libvpx-vp9, libsvtav1, ffv1, ... (default: by OUT)"

@@ -9,7 +9,7 @@ from typing import Any
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..adain import ModelError, Region, Style, StyleError
+from ..adain import ImageError, ModelError, Region, Style, StyleError
 from ..adain.images import Picture
 from ..adain.masks import MaskEdit
 from ..adain.transparency import filled
@@ -247,6 +247,6 @@ class StyleRegion(io.ComfyNode):
         grow: int = 0,
         invert_mask: bool = False,
     ) -> ImageOut:
-        planes = from_mask(mask, MaskEdit(invert_mask, grow, feather))
+        planes = from_mask(linked(mask, "mask", ImageError), MaskEdit(invert_mask, grow, feather))
         region = Region(single_style(style, "put into a region"), planes)
         return io.NodeOutput((*(() if base is None else regions_of(base)), region))

@@ -523,6 +523,7 @@ class TestSentences:
             ("AdaIN_Keyframes", {"styles.style_0": "text", "keyframes": "0 strength=1", "frame_rate": 24}, "The input style is 'text'"),
             ("AdaIN_Keyframes", {"keyframes": "0 strength=1", "frame_rate": 24}, "No style is connected"),
             ("AdaIN_StyleRegion", {"style": None, "mask": ["1", 1], "feather": 0}, "The mask is black everywhere"),
+            ("AdaIN_StyleRegion", {"style": ["3", 0], "mask": None, "feather": 0}, "The input mask is not connected"),
             ("AdaIN_LoadStyle", {"name": None}, "There is no style None"),
         ],
     )

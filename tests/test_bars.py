@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
-from adain_style_transfer import adain, weights
+from adain_style_transfer import adain
 from adain_style_transfer.adain.bars import Bars
 from adain_style_transfer.adain.canvas import Camera
 from adain_style_transfer.adain.images import resize
 from adain_style_transfer.adain.temporal import Stability, Task, paint_frames
+from adain_style_transfer.weights.samples import sample_path
 from samples import picture
-
-SAMPLES = Path(weights.__file__).parent / "samples"
 
 
 def film(count, bars=16, across=3, noise=0.004):
     """A pan over a photograph between bars at top and bottom, with the noise of coding."""
-    scene = resize(adain.read_picture(SAMPLES / "coffee.jpg").rgb, (120, 240))
+    scene = resize(adain.read_picture(sample_path("coffee")).rgb, (120, 240))
     for i in range(count):
         frame = torch.zeros(1, 3, 96, 128)
         frame[:, :, bars : 96 - bars] = scene[:, :, 20 : 116 - 2 * bars, 4 + across * i : 132 + across * i]

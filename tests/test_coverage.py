@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -13,9 +11,9 @@ from adain_style_transfer.adain.coverage import LEAST_PIXELS, LEAST_SHARE, Cover
 from adain_style_transfer.adain.images import at_short_side, resize
 from adain_style_transfer.adain.moments import channel_moments, merge
 from adain_style_transfer.adain.temporal import Stability, Task, paint_frames
+from adain_style_transfer.weights.samples import sample_path
 from samples import picture, small_lite, soft_mask, vgg19
 
-SAMPLES = Path(weights.__file__).parent / "samples"
 HEIGHT, WIDTH, BAND = 192, 256, 12
 STYLE = small_lite().encode_style(picture(16, 16))
 
@@ -59,7 +57,7 @@ def embedded():
 
 @pytest.fixture(scope="module")
 def photo():
-    rgb = adain.read_picture(SAMPLES / "cat.jpg").rgb
+    rgb = adain.read_picture(sample_path("cat")).rgb
     return resize(rgb, at_short_side(rgb.shape[-2:], HEIGHT))[..., :WIDTH].contiguous()
 
 

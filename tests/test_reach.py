@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 import torch
@@ -12,9 +11,8 @@ from adain_style_transfer.adain.images import resize
 from adain_style_transfer.adain.moments import color_moments
 from adain_style_transfer.adain.reach import Reach
 from adain_style_transfer.adain.temporal import Stability, Task, paint_frames
+from adain_style_transfer.weights.samples import sample_path
 from samples import picture
-
-SAMPLES = Path(weights.__file__).parent / "samples"
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +26,7 @@ def style(model, request):
 
 
 def photo(side=64):
-    return resize(adain.read_picture(SAMPLES / "cat.jpg").rgb, (side, side))
+    return resize(adain.read_picture(sample_path("cat")).rgb, (side, side))
 
 
 def coded(image, seed=0):
@@ -42,8 +40,8 @@ def levels(image):
 
 
 def test_photographs_are_painted_as_ever(model, style):
-    for name in ("cat.jpg", "coffee.jpg"):
-        reach = Reach.of(color_moments(adain.read_picture(SAMPLES / name).rgb), style.levels[0])
+    for name in ("cat", "coffee"):
+        reach = Reach.of(color_moments(adain.read_picture(sample_path(name)).rgb), style.levels[0])
         assert reach == Reach(torch.ones(1), torch.ones(1))  # bit for bit
 
 

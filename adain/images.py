@@ -86,6 +86,8 @@ def write_picture(
     Formats without transparency (OPAQUE) get the picture without `alpha`, and those without metadata without that. `quality`, 1 to 100, is
     for JPEG and WebP. Raises ImageError if it cannot be written.
     """
+    if isinstance(path, Tensor):
+        raise ImageError("The path of a picture to write is a tensor. Call write_picture(path, rgb).")
     path = Path(path)
     extension = path.suffix.lower()
     if extension not in WRITTEN:

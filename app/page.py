@@ -121,7 +121,7 @@ def _paint(
 ) -> Iterator[tuple[tuple[str, str], gr.DownloadButton]]:
     """Yield the pictures once: gradio copies them to its own cache, which it clears, and then asks for more."""
     if content is None:
-        raise gr.Error("There is no photograph. Upload one, or choose an example.", title="Nothing to paint")
+        raise gr.Error("There is no photograph. Upload one, or choose an example.", title="Nothing to paint", print_exception=False)
     given = [
         painting.Ingredient(Path(picture) if picture else None, preset or None, weight)
         for picture, preset, weight in zip(styles[::3], styles[1::3], styles[2::3], strict=True)
@@ -144,5 +144,5 @@ def _paint(
             sentence = str(error)
             for path in (content, *(picture for picture in styles[::3] if picture)):
                 sentence = sentence.replace(path, Path(path).name)
-            raise gr.Error(sentence, title="This cannot be painted", duration=None) from error
+            raise gr.Error(sentence, title="This cannot be painted", duration=None, print_exception=False) from error
         yield (str(done.before), str(done.after)), gr.DownloadButton(value=str(done.after), interactive=True)

@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import NoReturn
 
 from .messages import tell
 from .nested import add_debug
@@ -53,9 +54,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1
 
 
+class _Parser(argparse.ArgumentParser):
+    """Wrong usage is told in a line: the usage of a command with twenty options would hide what is wrong."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}. See `{self.prog} --help`.\n")
+
+
 def _parser(chosen: str) -> argparse.ArgumentParser:
     """Every command by name, with the arguments of the one that was `chosen`."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="adain",
         description="Paint any picture in the style of any other.",
         epilog=_EXAMPLES,

@@ -15,7 +15,7 @@ from .options import path
 def add_arguments(command: argparse.ArgumentParser) -> None:
     command.set_defaults(run=_list)
     command.add_argument("--folder", type=path, help="the models folder (default: $ADAIN_MODELS, else the user's cache)")
-    commands = command.add_subparsers(metavar="get")
+    commands = command.add_subparsers(metavar="[get]")
     get = add_command(commands, "get", _get, "download a model")
     get.add_argument("model", type=path, metavar="MODEL", help="an id of the list, or owner/name/file[@revision] on the Hub")
     get.add_argument("--folder", type=path, help="where to put it")

@@ -52,7 +52,8 @@ def _check_device(device: str) -> None:
     try:
         torch.ones(1, device=device).cpu()  # meta takes what is written to it, and gives nothing back
     except (RuntimeError, AssertionError, ImportError) as error:  # torch: unknown, not there, not compiled in, no plug-in for it
-        reason = str(error).splitlines()[0].split(". ")[0]  # torch goes on about its backends
+        # Torch goes on about its backends, and lists them all, those of other makers too, for a name that it does not know.
+        reason = "no such device" if "at start of device string" in str(error) else str(error).splitlines()[0].split(". ")[0]
         raise AdaINError(f"The device {device!r} cannot be used ({reason}). Try --device cpu.") from error
 
 

@@ -13,10 +13,12 @@ import pytest
 
 pytest.importorskip("gradio", reason="the app needs the extra: pip install adain-style-transfer[app]")
 
+import gradio as gr
 import samples
 import torch
 from adain_style_transfer import adain, weights
 from adain_style_transfer.app import launch
+from adain_style_transfer.app.page import _paint  # pyright: ignore[reportPrivateUsage]
 from adain_style_transfer.app.painting import Ingredient, model_choices, paint
 from adain_style_transfer.cli import main as cli
 
@@ -83,6 +85,14 @@ def test_a_blend_equals_the_librarys(files, model, tmp_path):
 def test_requests_that_make_no_sense(files, model, tmp_path, styles, words):
     with pytest.raises(adain.StyleError, match=words):
         paint(files / "photo.png", styles, strength=1.0, color="style", size=0, model=model.name, folder=tmp_path, progress=quietly)
+
+
+def test_a_visitors_mistake_is_no_traceback_in_the_terminal(files, model):
+    settings = [1.0, "style", 0, model.name]
+    for content in (None, str(files / "notes.png")):
+        with pytest.raises(gr.Error) as told:
+            next(_paint(content, *settings, None, "great-wave", 1.0, progress=lambda *_, **__: None))
+        assert not told.value.print_exception
 
 
 def test_models_of_the_users_own(files, tmp_path, monkeypatch):

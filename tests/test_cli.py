@@ -122,6 +122,7 @@ def test_blend_weights_mask_size_and_saved_style(pictures: Path) -> None:
         (["stylize", "missing.png", "--style", "art.png", "-o", "o.png"], 1, "no file at"),
         (["stylize", "photo.png", "--style", "missing.png", "-o", "o.png"], 1, "no file at"),
         (["stylize", "photo.png", "--style", "no-such-preset", "-o", "o.png"], 1, "no preset"),
+        (["stylize", "photo.png", "--style", "Starry Nigth", "-o", "o.png"], 1, "no preset 'Starry Nigth'. Did you mean starry-night?"),
         (["stylize", "photo.png", "--style", "art.png", "-o", "o.png", "--strength", "2"], 2, "number from 0 to 1"),
         (["stylize", "photo.png", "--style", "art.png", "--weights", "-1", "-o", "o.png"], 2, "weights"),
         (["stylize", "photo.png", "--style", "art.png", "--weights", "0", "-o", "o.png"], 2, "must be numbers >= 0"),
@@ -130,7 +131,7 @@ def test_blend_weights_mask_size_and_saved_style(pictures: Path) -> None:
         (["stylize", "photo.png", "--style", "art.png", "--grow", "3", "-o", "o.png"], 1, "Give one with --mask"),
         (["stylize", "photo.png", "--style", "art.png", "--mask", "black.png", "--feather", "-1", "-o", "o.png"], 2, "0 to 1024"),
         (["stylize", "photo.png", "--style", "art.png", "--model", "art.png", "-o", "o.png"], 1, "not a readable safetensors"),
-        (["stylize", "photo.png", "--style", "art.png", "--device", "warp", "-o", "o.png"], 1, "device"),
+        (["stylize", "photo.png", "--style", "art.png", "--device", "warp", "-o", "o.png"], 1, "(no such device). Try --device cpu."),
         (["stylize", "photo.png", "--style", "art.png", "-o", "taken/o.png"], 1, "output folder"),
         (["stylize", "photo.png", "--style", "art.png", "-o", "o.heic"], 1, "does not end with .bmp"),
         (
@@ -184,6 +185,14 @@ def test_mistakes_get_a_sentence_and_leave_nothing(
         assert stopped.code == code
     assert sentence in " ".join(capsys.readouterr().err.split())
     assert sorted(pictures.rglob("*")) == before
+
+
+@pytest.mark.parametrize("arguments", [["stylize"], ["stylise", "a.png"], ["style", "save", "a.png"]])
+def test_wrong_usage_gets_one_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(arguments)
+    told = capsys.readouterr().err
+    assert stopped.value.code == 2 and len(told.splitlines()) == 1 and "--help`." in told
 
 
 def test_a_defect_of_ours_gets_a_sentence_too(pictures: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

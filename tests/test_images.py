@@ -274,6 +274,11 @@ def test_extensions_that_cannot_be_written(tmp_path, name):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_picture_where_its_path_belongs():
+    with pytest.raises(ImageError, match=r"Call write_picture\(path, rgb\)"):
+        write_picture(picture(4, 4), "a.png")
+
+
 def test_pictures_that_a_format_cannot_hold(tmp_path):
     with pytest.raises(AdaINError, match=r"a\.webp cannot be written"):
         write_picture(tmp_path / "a.webp", torch.zeros(1, 3, 1, 20_000))

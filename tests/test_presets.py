@@ -23,6 +23,15 @@ def test_each_preset_names_a_work_of_its_own() -> None:
     assert len({(p.title, p.artist) for p in table.values()}) == len({p.file for p in table.values()}) == len(table)
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("starrynight", "Did you mean starry-night"), ("The Scream", "Did you mean the-scream"), ("x", "'x'. Choose one of"), (3, "is a int")],
+)
+def test_a_name_that_is_none_is_told(name: str, words: str) -> None:
+    with pytest.raises(adain.StyleError, match=words):
+        weights.load_preset(weights.load_model(), name)
+
+
 @pytest.mark.parametrize("page", ["docs/presets.md", "web/docs/AdaIN_StylePreset.md"])
 def test_the_galleries_show_every_preset(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -50,8 +51,12 @@ def preset_path(name: str) -> Path:
 
 def load_preset(model: StyleTransferModel, name: str) -> Style:
     """The preset `name` as a Style. Raises StyleError if there is none or `model` is not the embedded one."""
+    if not isinstance(name, str):
+        raise StyleError(f"The name of the preset is a {type(name).__name__}. Call load_preset(model, name).")
     if name not in presets():
-        raise StyleError(f"There is no preset {name!r}. Choose one of: {', '.join(presets())}.")
+        like = difflib.get_close_matches(name.lower().replace(" ", "-"), presets(), n=1)
+        meant = f" Did you mean {like[0]}?" if like else ""
+        raise StyleError(f"There is no preset {name!r}.{meant} Choose one of: {', '.join(presets())}.")
     style = Style.load(preset_path(name))
     style.check_made_for(model.fingerprint, model.architecture)
     return style

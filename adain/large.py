@@ -177,10 +177,9 @@ def _unpack(image: Any, folder: Path) -> tuple[Tensor, Tensor | None]:
 def _unpack_mask(path: Path, folder: Path, size: torch.Size, edit: MaskEdit) -> Tensor:
     """What `read_mask` gives, at `size` and edited: [1, 1, H, W], 8-bit values."""
     image = _srgb(_open_upright(path)[0])
-    if image.bands == 4 and 0 < image[3].avg() < 255:
-        image = _srgb(_open_upright(path)[0])[3]  # the first was read to its end
-    else:
-        image = _srgb(_open_upright(path)[0])[:3].bandmean()
+    by_alpha = image.bands == 4 and 0 < image[3].avg() < 255
+    image = _srgb(_open_upright(path)[0])  # the first was read to its end
+    image = image[3] if by_alpha else image[:3].bandmean()
     if (image.height, image.width) != tuple(size):
         image = image.resize(size[1] / image.width, vscale=size[0] / image.height, kernel="linear")
         image = image.gravity("north-west", size[1], size[0], extend="copy")  # a pixel may be missing after rounding

@@ -141,9 +141,9 @@ def paint_tiles(
         features = None if kept is None else part(model, kept, outer, size)
         painted = inner.of(paint(model, seen, content, targets, seen_coverage, strength, features, prepared=kept is not None)).clamp_(0, 1)
         if color != "match":
-            below, covered = inner.of(seen), None if seen_coverage is None else inner.of(seen_coverage.cover)
+            below = inner.of(seen)
             visible = shown(content, targets, None if seen_coverage is None else seen_coverage.map(inner.of), strength)
-            painted = lay_over(below, apply_color_mode(color, below, painted, covered), visible)
+            painted = lay_over(below, apply_color_mode(color, below, painted, None), visible)
         _store(out, tile, painted)
         advance(1)
 

@@ -110,7 +110,7 @@ def decode_bytes(path: Path) -> Image.Image:
 def count_frames(path: Path) -> int:
     """The frames of an animation or the pages of a document, of which `decode` reads the first; 1 if that cannot be told."""
     try:
-        with Image.open(path, formats=_formats()) as image:
+        with _quiet(), Image.open(path, formats=_formats()) as image:
             return 1 if image.format == "MPO" else getattr(image, "n_frames", 1)  # phones hide other views in there
     except Exception:  # of every kind, in damaged files
         return 1
@@ -118,8 +118,10 @@ def count_frames(path: Path) -> int:
 
 def is_known(path: Path) -> bool:
     """Whether the file at `path` begins as one of a promised format does, of any size."""
+    if not os.path.isfile(path):  # a pipe would be waited for, and drained
+        return False
     try:
-        with Image.open(path, formats=_formats()):
+        with _quiet(), Image.open(path, formats=_formats()):
             return True
     except Image.DecompressionBombError:
         return True
@@ -132,6 +134,14 @@ def _planes(values: np.ndarray) -> Tensor:
 
 
 @contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what Pillow warns of: pictures from half of MAX_PIXELS on, and damaged EXIF, some of which it reads on opening."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextmanager
 def _errors(path: Path) -> Iterator[None]:
     """Whatever goes wrong inside, as an ImageError about the file at `path`."""
     try:
@@ -139,11 +149,11 @@ def _errors(path: Path) -> Iterator[None]:
             raise ImageError(f"There is no file at {path}. Check the name.")
         if path.is_dir():
             raise ImageError(f"{path} is a folder where an image file was expected.")
+        if not path.is_file():
+            raise ImageError(f"{path} is a pipe or a device where an image file was expected. Save the picture as a file first.")
         if not path.stat().st_size:
             raise ImageError(f"{path} is empty. Save or download it again.")
-        with warnings.catch_warnings():
-            # Pillow warns from half of MAX_PIXELS on, and of damaged EXIF.
-            warnings.simplefilter("ignore")
+        with _quiet():
             yield
     except ImageError:
         raise

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import random
 import struct
+import threading
 import time
 import zlib
 
@@ -250,6 +252,31 @@ def test_damaged_exif_spoils_no_picture(tmp_path):
 
 
 # Formats
+
+
+def test_damaged_exif_is_no_news(tmp_path, recwarn):
+    file = tmp_path / "photo.jpg"
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(file, exif=b"Exif\0\0II*\0\x08\0\0\0\xff\xff")
+    assert decoding.is_known(file)
+    assert decoding.count_frames(file) == 1
+    read_picture(file)
+    assert not recwarn.list
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names")
+def test_pipes_are_refused_unread(tmp_path):
+    file = tmp_path / "photo.png"
+    os.mkfifo(file)
+    pipe = os.open(file, os.O_RDWR | os.O_NONBLOCK)
+    os.write(pipe, bytes(100))
+    end = threading.Timer(5, os.close, [pipe])  # so that whoever waits for the rest of a picture fails
+    end.start()
+    assert not large.is_large(file)
+    with pytest.raises(ImageError, match="pipe"):
+        read_picture(file)
+    assert os.read(pipe, 1000) == bytes(100)
+    end.cancel()
+    os.close(pipe)
 
 
 def test_heic_and_avif(tmp_path, monkeypatch):

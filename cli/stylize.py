@@ -114,7 +114,8 @@ def _stylize(options: argparse.Namespace) -> int:
     for target in large:
         if target.style in styles:
             with failures.counted(1):
-                _stylize_large(options, model, target, styles[target.style])
+                if _is_free(target, options):
+                    _stylize_large(options, model, target, styles[target.style])
     with tqdm(total=len(small), unit="picture", disable=options.quiet or None) as bar:
         for group in _batches([target for target in small if target.style in styles], options, failures):
             for index in sorted({target.style for loaded in group for target in loaded.targets}):
@@ -133,6 +134,8 @@ def _stylize(options: argparse.Namespace) -> int:
                     )
                 for (loaded, target), rgb in zip(wanted, painted, strict=False):  # none at all if that failed
                     with failures.counted(1):
+                        if not _is_free(target, options):
+                            continue
                         make_folder(target.output.parent)
                         write_picture(target.output, rgb[None], loaded.picture.alpha, loaded.picture.metadata, options.quality)
                         if loaded.picture.alpha is not None and target.output.suffix.lower() in OPAQUE:
@@ -167,6 +170,11 @@ def _check_large(targets: Sequence[Target], options: argparse.Namespace) -> None
             raise ImageError(
                 f"A painting of {target.output} was interrupted. Give --resume to go on with it, or --overwrite to begin anew."
             )
+
+
+def _is_free(target: Target, options: argparse.Namespace) -> bool:
+    """Whether `target`, which was to be painted when the run began, still is. Raises ImageError if another process was quicker."""
+    return bool(choose([target], (), overwrite=options.overwrite, skip_existing=options.skip_existing))
 
 
 def _stylize_large(options: argparse.Namespace, model: StyleTransferModel, target: Target, style: Style) -> None:

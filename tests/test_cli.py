@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 import torch
 from adain_style_transfer import adain, cli, weights
 from adain_style_transfer.adain.images import read_picture
+from adain_style_transfer.cli import stylize
 from adain_style_transfer.weights.presets import preset_names
 from PIL import Image
 
@@ -241,6 +243,25 @@ def test_what_is_there_is_painted_anew_or_skipped_when_asked(pictures: Path) -> 
     assert cli.main(command) == 1 and photo.read_bytes() == mark and not other.exists()
     assert cli.main([*command, "--skip-existing"]) == 0 and photo.read_bytes() == mark and other.is_file()
     assert cli.main([*command, "--overwrite"]) == 0 and photo.read_bytes() == first
+
+
+@pytest.mark.parametrize("option", ["", "--skip-existing", "--overwrite"])
+@pytest.mark.parametrize("limit", [2**30, 1])
+def test_what_another_process_has_made_meanwhile(pictures, monkeypatch, capsys, option, limit) -> None:
+    """Painted in one piece, and as a large picture."""
+    pytest.importorskip("pyvips")
+    monkeypatch.setattr(adain.large, "LARGE_PIXELS", limit)
+    out, load = pictures / "out.png", stylize.load_model
+
+    def slowly(options: argparse.Namespace) -> adain.StyleTransferModel:
+        out.write_bytes(b"of another")
+        return load(options)
+
+    monkeypatch.setattr(stylize, "load_model", slowly)
+    given = [str(pictures / "photo.png"), "--style", "great-wave", "-o", str(out), *filter(None, [option])]
+    assert cli.main(["stylize", *given]) == (not option)
+    assert (out.read_bytes() == b"of another") == (option != "--overwrite")
+    assert ("out.png is there already" in capsys.readouterr().err) == (not option)
 
 
 @pytest.mark.parametrize("name", ["-dash.png", "ep1:pilot.png", "new\nline.png", "~tilde.png", "[1].png", os.fsdecode(b"lat\xe9in.png")])

@@ -53,6 +53,11 @@ class Moments:
         """The same on `device` in `dtype`; one of both devices is the CPU, where any dtype is made into any."""
         return Moments(*(t.cpu().to(dtype).to(device) for t in (self.mean, self.var, self.weight)))
 
+    def light(self) -> Tensor:
+        """[B], the mean square of all channels: of colours, how much light there is."""
+        var = self.var.diagonal(dim1=1, dim2=2) if self.var.ndim == 3 else self.var
+        return (var + self.mean.square()).mean(1)
+
     def statistics(self, correction: int = 0) -> Statistics:
         """Mean and standard deviation; `correction=1` is the unbiased deviation that some published networks use."""
         var = self.var

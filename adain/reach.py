@@ -38,8 +38,7 @@ class Reach(NamedTuple):
         std = _share(contrast, wanted, noise)
         if not colors:
             return Reach(torch.ones_like(std), std)  # features have no black
-        light, wanted_light = (var + mean.square().mean(1) for var, mean in ((contrast, own.mean), (wanted, target.mean)))
-        return Reach(_share(light, wanted_light, noise), std)
+        return Reach(_share(own.light(), wanted + target.mean.square().mean(1), noise), std)
 
     def toward(self, own: Statistics, target: Statistics, strength: float | Tensor) -> Statistics:
         """`own` blended with `target`, at `strength` where it reaches: the paper's interpolation."""

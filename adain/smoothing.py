@@ -59,12 +59,21 @@ def _centred(window: Sequence[tuple[int, Work]], centre: int, radius: int, first
         if other_shot == shot and abs(i - centre) <= radius and other.content is not None
     ]
     assert work.content is not None
-    contents, shares = [content for content, _ in near], [share for _, share in near]
-    smooth = [
-        [*region[:first], *(_merge([c[k][level] for c in contents], shares) for level in range(first, len(region)))]
-        for k, region in enumerate(work.content)
-    ]
+    smooth = []
+    for k, region in enumerate(work.content):
+        parts, shares = [content[k] for content, _ in near], [share for _, share in near]
+        if work.model.color:
+            around = _merge([part[0] for part in parts], shares)
+            together = _together(region[0], around)
+            shares = [together * share + (1 - together) * sum(shares) * (part is region) for part, share in zip(parts, shares, strict=True)]
+        smooth.append([*region[:first], *(_merge([part[level] for part in parts], shares) for level in range(first, len(region)))])
     return replace(work, content=smooth)
+
+
+def _together(own: Moments, around: Moments) -> float:
+    """How far a frame shares the moments of those around: less if it has less than half their light, so that a fade ends as black as it is."""
+    own_light, light = (float(moments.light().max()) for moments in (own, around))
+    return min(1.0, 4 * own_light / light) if light else 1.0
 
 
 def _merge(parts: Sequence[Moments], shares: Sequence[float]) -> Moments:

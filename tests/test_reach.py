@@ -57,6 +57,14 @@ def test_a_fade_to_black_ends_dark_and_quiet(model, style, stability):
     assert levels(painted[-1]).max() < 10
 
 
+def test_a_fade_that_ends_the_clip_is_black_at_its_end(model, style):
+    shares = [*[1] * 6, *(i / 10 for i in reversed(range(10)))]
+    for order in (1, -1):  # out to black, in from black
+        tasks = [Task(coded(photo() * share, i), i, [adain.Region(style)]) for i, share in enumerate(shares[::order])]
+        light = [levels(frame).mean().item() for frame in paint_frames(model, tasks, Stability())][::order]
+        assert light[0] > 100 and light[-1] < 3 and light[-2] < 0.9 * light[0]
+
+
 @pytest.mark.parametrize("grey", [0.0, 0.2, 0.5, 1.0])
 def test_flat_pictures_stay_flat(model, style, grey):
     flat = torch.full((1, 3, 96, 96), grey)

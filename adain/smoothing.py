@@ -71,7 +71,7 @@ def _centred(window: Sequence[tuple[int, Work]], centre: int, radius: int, first
 
 
 def _together(own: Moments, around: Moments) -> float:
-    """How far a frame shares the moments of those around: less if it has less than half their light, so that a fade ends as black as it is."""
+    """How far a frame shares the moments of those around: less the darker it is than half of them, so that a fade ends in black."""
     own_light, light = (float(moments.light().max()) for moments in (own, around))
     return min(1.0, 4 * own_light / light) if light else 1.0
 

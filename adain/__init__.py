@@ -9,10 +9,10 @@
 from . import latents
 from .color import match_colors
 from .errors import AdaINError, ImageError, ModelError, StyleError
-from .images import read_mask, read_picture, write_picture
+from .media.images import read_mask, read_picture, write_picture
 from .model import StyleTransferModel
 from .style import Region, Style
-from .transfer import stylize
+from .stylize import stylize
 
 __all__ = [
     "AdaINError",

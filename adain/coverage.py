@@ -15,8 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .checks import check_mask
 from .errors import ImageError, StyleError
-from .images import check_mask, resize
+from .resample import resize
 from .style import Region
 
 LEAST_PIXELS = 128**2

@@ -14,9 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .affine import affine
+from .checks import check_mask
 from .devices import capable
 from .errors import ImageError, StyleError
-from .images import check_mask
 from .moments import CHANNEL_EPS, Statistics, blend, channel_moments
 from .style import normalized_weights
 

@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .checks import check_mask
 from .errors import ImageError
-from .images import check_mask, resize
+from .resample import resize
 
 MOST_PIXELS = 1024
 """By which masks are grown or over which they are feathered."""

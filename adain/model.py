@@ -12,13 +12,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .affine import Affine, RegionalAffine
+from .checks import check_image, check_mask
 from .errors import ImageError, StyleError
 from .heap import keep_freed_pages
-from .images import Picture, at_short_side, check_image, check_mask, resize
+from .media.images import Picture
+from .media.transparency import usable
 from .moments import Moments, Statistics, channel_moments, color_moments
+from .resample import at_short_side, resize
 from .style import Style
 from .tiles import choose_side, plan
-from .transparency import usable
 from .union import Union
 
 

@@ -1,4 +1,4 @@
-"""Moving pictures by fractions of a pixel without blurring them.
+"""Pictures at other sizes, and moved by fractions of a pixel without being blurred.
 
 Bicubic interpolation takes away what is finer than three pixels: moved by half a pixel, the style loss of a painted frame rises by 15 to
 18 %. With Lanczos's kernel (a windowed sinc) of four lobes it rises by 3 to 4 %.
@@ -13,10 +13,36 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .checks import MAX_PIXELS
 from .devices import capable
-from .images import resize
+from .errors import ImageError
 
 _LOBES = 4
+
+
+def at_short_side(size: torch.Size, short_side: int) -> tuple[int, int]:
+    """(height, width) of a picture of `size` scaled to `short_side` pixels, or `size` itself if that is 0.
+
+    Raises ImageError if that is more than any picture may have that is read.
+    """
+    if not short_side:
+        return size[0], size[1]
+    scale = short_side / min(size)
+    height, width = max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+    if height * width > MAX_PIXELS:
+        raise ImageError(
+            f"A picture of {size[1]} x {size[0]} scaled to a short side of {short_side} would be {width} x {height}, more than "
+            f"{MAX_PIXELS // 10**6} million pixels. Give a smaller size."
+        )
+    return height, width
+
+
+def resize(x: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
+    """`x` [B, C, h, w] at `size` (height, width); bicubic, antialiased when shrinking, within the range of 0..1."""
+    if tuple(x.shape[-2:]) == tuple(size):
+        return x
+    mode = "bilinear" if x.shape[1] == 1 else "bicubic"  # masks must not ring
+    return F.interpolate(capable(x).float(), size=tuple(size), mode=mode, antialias=True).clamp(0, 1).to(x.device)
 
 
 def translated(image: Tensor, left: float, top: float, size: torch.Size) -> Tensor:

@@ -12,8 +12,8 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from .errors import StyleError, counted, reason
+from .media.tensors import open_tensors, save_tensors
 from .moments import Statistics, blend
-from .tensors import open_tensors, save_tensors
 
 _FORMAT = "adain-style-1"
 

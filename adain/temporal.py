@@ -19,19 +19,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .bars import Bars, mask_of
-from .canvas import Camera, Canvas
+from .checks import check_image, check_mask
 from .color import ColorMode, apply_color_mode, lay_over
 from .devices import capable
 from .errors import StyleError
-from .hold import Hold
-from .images import check_image, check_mask, resize
 from .model import StyleTransferModel
-from .overlay import Overlays
-from .passes import shown
-from .smoothing import Shots, merged, smoothed
-from .transfer import check_request
-from .work import Chunks, Task, Work, jumps, painted_groups, painted_in_place, with_colors, with_features
+from .pipeline import shown
+from .resample import resize
+from .stylize import check_request
+from .video.bars import Bars, mask_of
+from .video.canvas import Camera, Canvas
+from .video.frames import Chunks, Task, Work, jumps, painted_groups, painted_in_place, with_colors, with_features
+from .video.overlay import Overlays
+from .video.persistence import Hold
+from .video.smoothing import Shots, merged, smoothed
 
 _CUT = 0.08
 """Least RMS change of the tile means at a cut, in units of the range 0..1."""

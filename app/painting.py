@@ -9,7 +9,8 @@ from pathlib import Path
 
 from ..adain import Style, StyleError, StyleTransferModel, read_picture, stylize, write_picture
 from ..adain.color import ColorMode
-from ..adain.images import Picture, at_short_side
+from ..adain.media.images import Picture
+from ..adain.resample import at_short_side
 from ..weights import EMBEDDED, load_model, load_preset
 from ..weights.catalog import State, default_folder, entries
 

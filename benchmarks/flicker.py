@@ -22,12 +22,13 @@ import torch
 import torch.nn.functional as F
 from adain_style_transfer import adain, weights
 from adain_style_transfer.adain.color import luma
-from adain_style_transfer.adain.images import EXTENSIONS, at_short_side, resize
+from adain_style_transfer.adain.media.contact_sheet import contact_sheet
+from adain_style_transfer.adain.media.images import EXTENSIONS
+from adain_style_transfer.adain.media.video_files.convert import frames as video_frames
 from adain_style_transfer.adain.model import StyleTransferModel
-from adain_style_transfer.adain.motion import flow_motion, inside_of
-from adain_style_transfer.adain.sheet import contact_sheet
+from adain_style_transfer.adain.resample import at_short_side, resize
 from adain_style_transfer.adain.temporal import Stability, Task, paint_frames
-from adain_style_transfer.adain.video import frames as video_frames
+from adain_style_transfer.adain.video.motion import flow_motion, inside_of
 from adain_style_transfer.training.losses import LossNetwork
 from adain_style_transfer.training.metrics import Judge
 from torch import Tensor

@@ -15,9 +15,9 @@ from pathlib import Path
 import av
 import torch
 from adain_style_transfer import adain, weights
-from adain_style_transfer.adain.images import resize
+from adain_style_transfer.adain.media.video_files.convert import Frame, convert
+from adain_style_transfer.adain.resample import resize
 from adain_style_transfer.adain.temporal import Stability, Task, paint_frames
-from adain_style_transfer.adain.video import Frame, convert
 from torch import Tensor
 
 SAMPLES = Path(weights.__file__).parent / "samples"

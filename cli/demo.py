@@ -8,9 +8,9 @@ from pathlib import Path
 from torch import Tensor
 from tqdm import tqdm
 
-from ..adain.images import read_picture, write_picture
-from ..adain.sheet import contact_sheet
-from ..adain.transfer import stylize
+from ..adain.media.contact_sheet import contact_sheet
+from ..adain.media.images import read_picture, write_picture
+from ..adain.stylize import stylize
 from ..weights import presets
 from ..weights.presets import FIRST_PRESET
 from ..weights.samples import sample_names, sample_path

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..adain.errors import ImageError
-from ..adain.images import EXTENSIONS
+from ..adain.media.images import EXTENSIONS
 from .messages import tell
 
 

@@ -13,8 +13,8 @@ import torch
 
 from .. import weights as weight_files
 from ..adain.errors import AdaINError, ImageError, StyleError
-from ..adain.images import read_picture
 from ..adain.masks import MOST_PIXELS, MaskEdit
+from ..adain.media.images import read_picture
 from ..adain.model import StyleTransferModel
 from ..adain.style import Style, normalized_weights
 from ..weights import presets

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..adain.images import read_mask, read_picture
+from ..adain.media.images import read_mask, read_picture
 from ..adain.style import Style
 from .messages import say
 from .nested import add_command

@@ -12,14 +12,15 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..adain.color import ColorMode
-from ..adain.decoding import count_frames
 from ..adain.errors import ImageError, StyleError
-from ..adain.images import OPAQUE, Picture, at_short_side, read_mask, read_picture, write_picture
-from ..adain.large import Request, check_format, is_large, stylize_file
+from ..adain.media.decoding import count_frames
+from ..adain.media.images import OPAQUE, Picture, read_mask, read_picture, write_picture
 from ..adain.model import StyleTransferModel
+from ..adain.resample import at_short_side
 from ..adain.style import Style
-from ..adain.transfer import stylize
-from ..adain.workspace import left_over
+from ..adain.stylize import stylize
+from ..adain.tiling.large import Request, check_format, is_large, stylize_file
+from ..adain.tiling.workspace import left_over
 from .inputs import find_images
 from .messages import say, tell
 from .options import (

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..adain.errors import ImageError
-from ..adain.images import WRITTEN
+from ..adain.media.images import WRITTEN
 from .inputs import Found
 
 _LONGEST = 200

@@ -17,10 +17,10 @@ from tqdm import tqdm
 
 from ..adain.color import ColorMode
 from ..adain.errors import ImageError, KeyframeError, StyleError, VideoError, reason
-from ..adain.images import read_mask
-from ..adain.keyframes import Keyframes, StyleTrack
+from ..adain.media.images import read_mask
 from ..adain.style import Region, Style
 from ..adain.temporal import Shots, Stability, Task, measure_shots, paint_frames
+from ..adain.video.keyframes import Keyframes, StyleTrack
 from .messages import say, tell
 from .options import (
     add_mask,
@@ -40,13 +40,13 @@ from .options import (
 from .targets import check_new
 
 if TYPE_CHECKING:
-    from ..adain.video import Frame
+    from ..adain.media.video_files.convert import Frame
 
 # PyAV is imported inside the command: it is an extra.
 
 
 def _video(options: argparse.Namespace) -> int:
-    from ..adain.video import Encoding, convert, frames, partial_of
+    from ..adain.media.video_files.convert import Encoding, convert, frames, partial_of
 
     output = Path(options.output)
     if not output.suffix:

@@ -11,12 +11,13 @@ from torch import Tensor
 
 from ..adain import ImageError
 from ..adain.affine import affine
+from ..adain.checks import check_image
 from ..adain.color import keep_colors
 from ..adain.errors import counted
-from ..adain.images import Picture, check_image
+from ..adain.media.images import Picture
+from ..adain.media.transparency import usable
 from ..adain.model import color_statistics
 from ..adain.moments import Statistics, channel_moments
-from ..adain.transparency import usable
 from .frames import Reporter
 from .sockets import CATEGORY, ImageOut, chosen, from_image, to_image
 

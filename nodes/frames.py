@@ -14,14 +14,15 @@ from comfy.utils import ProgressBar
 from torch import Tensor
 
 from ..adain import ImageError, ModelError, Region, Style, StyleError, StyleTransferModel, stylize
+from ..adain.checks import check_image, check_mask
 from ..adain.color import ColorMode
 from ..adain.coverage import coverage_of
-from ..adain.images import Picture, check_image, check_mask, resize, to_pil
+from ..adain.media.images import Picture, to_pil
+from ..adain.media.transparency import filled
 from ..adain.moments import Statistics
-from ..adain.resample import enlarged
+from ..adain.resample import enlarged, resize
+from ..adain.stylize import PIXELS_PER_CHUNK, Progress
 from ..adain.tiles import SMALLEST_TILE, choose_side
-from ..adain.transfer import PIXELS_PER_CHUNK, Progress
-from ..adain.transparency import filled
 from .devices import ManagedModel, is_out_of_memory
 from .sockets import linked
 

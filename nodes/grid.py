@@ -11,9 +11,9 @@ from torch import Tensor
 
 from ..adain import Region, Style, StyleError
 from ..adain.color import ColorMode
-from ..adain.lettering import font_for
-from ..adain.sheet import contact_sheet
-from ..adain.transparency import filled
+from ..adain.media.contact_sheet import contact_sheet
+from ..adain.media.lettering import font_for
+from ..adain.media.transparency import filled
 from .devices import ManagedModel
 from .frames import Reporter, paint
 from .sockets import CATEGORY, ImageOut, ModelSocket, StyleLink, StyleSocket, from_image, grown, regions_of, to_image

@@ -8,7 +8,7 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..adain import Style, StyleError
-from ..adain.keyframes import Keyframes, StyleTrack
+from ..adain.video.keyframes import Keyframes, StyleTrack
 from .sockets import CATEGORY, ImageOut, StyleLink, StyleSocket, TimedStyle, grown, single_style
 
 _MAX_STYLES = 16

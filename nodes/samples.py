@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ..adain.images import read_picture
+from ..adain.media.images import read_picture
 from ..weights.samples import sample_names, sample_path
 from .sockets import CATEGORY, ImageOut, chosen, to_image
 

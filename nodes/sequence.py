@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from ..adain import ImageError, ModelError, Region
+from ..adain.checks import check_image, check_mask
 from ..adain.color import ColorMode
-from ..adain.images import check_image, check_mask, resize
 from ..adain.masks import MaskEdit
+from ..adain.resample import resize
 from ..adain.temporal import Stability, Task, paint_frames
 from .devices import ManagedModel, is_out_of_memory
 from .frames import Reporter, count_of, frames_at_once, frames_of, laid_back

@@ -12,8 +12,8 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..adain import AdaINError, ImageError, Region, Style, StyleError
-from ..adain.keyframes import StyleTrack
 from ..adain.masks import MaskEdit
+from ..adain.video.keyframes import StyleTrack
 
 CATEGORY = "AdaIN"
 

@@ -10,9 +10,9 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..adain import ImageError, ModelError, Region, Style, StyleError
-from ..adain.images import Picture
 from ..adain.masks import MaskEdit
-from ..adain.transparency import filled
+from ..adain.media.images import Picture
+from ..adain.media.transparency import filled
 from ..weights import load_preset, preset_names
 from ..weights.presets import FIRST_PRESET
 from .devices import ManagedModel

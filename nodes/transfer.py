@@ -10,8 +10,8 @@ from torch import Tensor
 from ..adain import ImageError
 from ..adain.color import ColorMode
 from ..adain.masks import MaskEdit
+from ..adain.media.transparency import filled
 from ..adain.temporal import Stability
-from ..adain.transparency import filled
 from ..weights import preset_names
 from ..weights.presets import FIRST_PRESET
 from .devices import ManagedModel

@@ -110,7 +110,7 @@ def _in_memory(managed: ManagedModel, video: Any, make: MakeTask, stability: Sta
 
 def _from_file(managed: ManagedModel, video: Any, make: MakeTask, stability: Stability, color: ColorMode) -> Any:
     """Into a file in ComfyUI's temporary folder, which it empties when it starts."""
-    from ..adain.video import Frame, convert, partial_of  # ComfyUI has PyAV, but older ones may lack what this needs
+    from ..adain.media.video_files.convert import Frame, convert, partial_of  # ComfyUI has PyAV, but older ones may lack what this needs
 
     folder = Path(folder_paths.get_temp_directory())
     folder.mkdir(parents=True, exist_ok=True)

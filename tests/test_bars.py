@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 from adain_style_transfer import adain
-from adain_style_transfer.adain.bars import Bars
-from adain_style_transfer.adain.canvas import Camera
-from adain_style_transfer.adain.images import resize
+from adain_style_transfer.adain.resample import resize
 from adain_style_transfer.adain.temporal import Stability, Task, paint_frames
+from adain_style_transfer.adain.video.bars import Bars
+from adain_style_transfer.adain.video.canvas import Camera
 from adain_style_transfer.weights.samples import sample_path
 from samples import picture
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 import torch
 import torch.nn.functional as F
-from adain_style_transfer.adain.canvas import Camera, Canvas
+from adain_style_transfer.adain.video.canvas import Camera, Canvas
 from samples import picture
 
 SIZE = torch.Size((96, 160))

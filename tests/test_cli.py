@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from adain_style_transfer import adain, cli, weights
-from adain_style_transfer.adain.images import read_picture
+from adain_style_transfer.adain.media.images import read_picture
 from adain_style_transfer.cli import stylize
 from adain_style_transfer.weights.presets import preset_names
 from PIL import Image
@@ -250,7 +250,7 @@ def test_what_is_there_is_painted_anew_or_skipped_when_asked(pictures: Path) -> 
 def test_what_another_process_has_made_meanwhile(pictures, monkeypatch, capsys, option, limit) -> None:
     """Painted in one piece, and as a large picture."""
     pytest.importorskip("pyvips")
-    monkeypatch.setattr(adain.large, "LARGE_PIXELS", limit)
+    monkeypatch.setattr(adain.tiling.large, "LARGE_PIXELS", limit)
     out, load = pictures / "out.png", stylize.load_model
 
     def slowly(options: argparse.Namespace) -> adain.StyleTransferModel:
@@ -337,7 +337,7 @@ def test_who_stops_listening_stops_no_work(pictures: Path) -> None:
 
 TERMINATED = """
 import sys, time
-from adain_style_transfer.adain.files import replacing
+from adain_style_transfer.adain.media.files import replacing
 from adain_style_transfer.cli import main, stylize
 
 def slowly(path, *_):

@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from adain_style_transfer import adain, weights
 from adain_style_transfer.adain import Region
 from adain_style_transfer.adain.coverage import LEAST_PIXELS, LEAST_SHARE, Coverage, coverage_of
-from adain_style_transfer.adain.images import at_short_side, resize
 from adain_style_transfer.adain.moments import channel_moments, merge
+from adain_style_transfer.adain.resample import at_short_side, resize
 from adain_style_transfer.adain.temporal import Stability, Task, paint_frames
 from adain_style_transfer.weights.samples import sample_path
 from samples import picture, small_lite, soft_mask, vgg19

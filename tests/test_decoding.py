@@ -14,9 +14,11 @@ import numpy as np
 import pytest
 import torch
 from adain_style_transfer import adain
-from adain_style_transfer.adain import ImageError, decoding, large, read_mask, read_picture
+from adain_style_transfer.adain import ImageError, read_mask, read_picture
 from adain_style_transfer.adain.masks import MaskEdit
-from adain_style_transfer.adain.profiles import srgb, to_srgb
+from adain_style_transfer.adain.media import decoding
+from adain_style_transfer.adain.media.profiles import srgb, to_srgb
+from adain_style_transfer.adain.tiling import large
 from PIL import Image, ImageCms
 from samples import picture, small_lite
 
@@ -25,7 +27,7 @@ HEIGHT, WIDTH = 40, 56
 
 def smooth(seed=0):
     """uint8 [40, 56, 3] that survives JPEG."""
-    return np.array(adain.images.to_pil(adain.images.resize(picture(5, 7, seed), (HEIGHT, WIDTH))))
+    return np.array(adain.media.images.to_pil(adain.resample.resize(picture(5, 7, seed), (HEIGHT, WIDTH))))
 
 
 def array_of(tensor):
@@ -177,7 +179,7 @@ def test_alpha_counts_whole_and_in_tiles(color):
     alpha[..., 20:60, 9:70] = 0.5
     alpha[..., 30:50, 20:60] = 1
     rgb = picture(72, 88, seed=1)
-    content = adain.images.Picture(adain.transparency.filled(rgb, alpha), alpha)
+    content = adain.media.images.Picture(adain.media.transparency.filled(rgb, alpha), alpha)
     mask = torch.zeros(1, 1, 72, 88)
     mask[..., :44] = 1
     for limit in (None, mask):
@@ -191,16 +193,16 @@ def test_transparent_frames_of_a_batch():
     model = small_lite()
     style = model.encode_style(picture(40, 32, seed=3))
     alpha = torch.stack([torch.zeros(1, 24, 24), torch.ones(1, 24, 24)])  # nothing but zeros is no alpha
-    batch = adain.images.Picture(picture(24, 24, batch=2), alpha)
+    batch = adain.media.images.Picture(picture(24, 24, batch=2), alpha)
     assert torch.equal(adain.stylize(model, batch, style), adain.stylize(model, batch.rgb, style))
-    assert torch.equal(adain.transparency.filled(batch.rgb, alpha), batch.rgb)
+    assert torch.equal(adain.media.transparency.filled(batch.rgb, alpha), batch.rgb)
 
 
 def test_a_style_of_transparent_pixels_alone_is_refused():
     alpha = torch.ones(1, 1, 24, 24)
     alpha[..., :12] = 0
     with pytest.raises(ImageError, match="style mask is zero everywhere, or wherever the picture is not transparent"):
-        small_lite().encode_style(adain.images.Picture(picture(24, 24), alpha), 1 - alpha)
+        small_lite().encode_style(adain.media.images.Picture(picture(24, 24), alpha), 1 - alpha)
 
 
 @pytest.mark.parametrize("value", [0, 255])

@@ -8,9 +8,9 @@ import pytest
 import torch
 from adain_style_transfer import adain, weights
 from adain_style_transfer.adain.color import luma
-from adain_style_transfer.adain.lettering import _SYSTEM_FONTS, font_for
+from adain_style_transfer.adain.media.contact_sheet import contact_sheet
+from adain_style_transfer.adain.media.lettering import _SYSTEM_FONTS, font_for
 from adain_style_transfer.adain.model import color_statistics
-from adain_style_transfer.adain.sheet import contact_sheet
 from adain_style_transfer.weights.presets import preset_names, preset_path
 from safetensors import safe_open
 
@@ -90,7 +90,7 @@ def ink(label: str, cell: int = 256) -> torch.Tensor:
 )
 @pytest.mark.parametrize("fonts", [_SYSTEM_FONTS, ()])
 def test_labels_are_readable_or_left_out(monkeypatch: pytest.MonkeyPatch, one: str, other: str, fonts: tuple[str, ...]) -> None:
-    monkeypatch.setattr("adain_style_transfer.adain.lettering._SYSTEM_FONTS", fonts)
+    monkeypatch.setattr("adain_style_transfer.adain.media.lettering._SYSTEM_FONTS", fonts)
     if font_for(one + other, 18) is None:
         assert ink("\U0010fffe").amin() == ink(one if font_for(one, 18) is None else "\U0010fffe").amin() == 1
     else:

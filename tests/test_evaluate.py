@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 from adain_style_transfer.adain import ImageError, read_picture, write_picture
 from adain_style_transfer.training.evaluate import SCORED, Evaluation, main, model_painter
+from adain_style_transfer.training.flicker import Camera, film
 from adain_style_transfer.training.losses import LossNetwork
 from adain_style_transfer.training.metrics import Judge, clipped_share, color_distance, eight_bit, ssim
-from adain_style_transfer.training.motion import Camera, film
 from adain_style_transfer.weights import save_model
 from safetensors.torch import load_file
 from samples import loss_network_file, picture, small_lite

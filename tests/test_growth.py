@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from adain_style_transfer.adain.architectures import base, lite
-from adain_style_transfer.adain.transfer import render
+from adain_style_transfer.adain.stylize import render
 from adain_style_transfer.training import growth
 from samples import picture, small_lite
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from adain_style_transfer.adain import StyleError
 from adain_style_transfer.adain.errors import KeyframeError
-from adain_style_transfer.adain.keyframes import EASINGS, Keyframes, StyleTrack
 from adain_style_transfer.adain.style import Style
+from adain_style_transfer.adain.video.keyframes import EASINGS, Keyframes, StyleTrack
 from hypothesis import given
 from hypothesis import strategies as st
 from samples import picture

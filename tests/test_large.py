@@ -10,9 +10,10 @@ import sys
 import pytest
 import torch
 from adain_style_transfer import adain, weights
-from adain_style_transfer.adain import ImageError, large
-from adain_style_transfer.adain.large import Request, stylize_file
+from adain_style_transfer.adain import ImageError
 from adain_style_transfer.adain.masks import MaskEdit
+from adain_style_transfer.adain.tiling import large
+from adain_style_transfer.adain.tiling.large import Request, stylize_file
 from adain_style_transfer.cli import main
 from samples import picture, soft_mask
 
@@ -71,7 +72,7 @@ def test_a_mask_is_edited_as_in_memory(lite, style, photo, tmp_path):
 
 def test_a_transparent_turned_picture_and_a_smaller_mask(lite, style, tmp_path):
     rgb, alpha = picture(90, 120), soft_mask(90, 120, seed=2)
-    image = adain.images.to_pil(rgb, alpha)
+    image = adain.media.images.to_pil(rgb, alpha)
     exif = image.getexif()
     exif[0x112] = 6  # to be turned by a quarter
     image.save(tmp_path / "turned.png", exif=exif)
@@ -172,7 +173,7 @@ def test_a_folder_of_the_users_stays(lite, style, photo, tmp_path):
 
 STYLIZE = """
 import sys
-from adain_style_transfer.adain import large
+from adain_style_transfer.adain.tiling import large
 from adain_style_transfer.cli import main
 large.LARGE_PIXELS = 1000
 sys.exit(main(["stylize", sys.argv[1], "--style", "great-wave", "-o", sys.argv[2], "--device", "cpu", *sys.argv[3:]]))

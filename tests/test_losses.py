@@ -15,6 +15,7 @@ from adain_style_transfer.adain import ModelError
 from adain_style_transfer.adain.architectures.kuko6 import IMAGENET_MEAN, IMAGENET_STD, SOURCE_ENCODER
 from adain_style_transfer.adain.architectures.vgg19 import ENCODER, NAOTO_ENCODER
 from adain_style_transfer.adain.moments import channel_moments
+from adain_style_transfer.training.frozen import Targets
 from adain_style_transfer.training.losses import (
     LEVEL_WIDTHS,
     LossNetwork,
@@ -27,7 +28,6 @@ from adain_style_transfer.training.losses import (
     style_loss,
     variation_loss,
 )
-from adain_style_transfer.training.targets import Targets
 from samples import loss_network_file, picture, values
 
 

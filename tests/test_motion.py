@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from adain_style_transfer.adain.canvas import Camera
-from adain_style_transfer.adain.motion import _Level, camera_motion, flow_motion, inside_of, small_views
+from adain_style_transfer.adain.video.canvas import Camera
+from adain_style_transfer.adain.video.motion import _Level, camera_motion, flow_motion, inside_of, small_views
 from samples import picture
 
 HEIGHT, WIDTH = 180, 320

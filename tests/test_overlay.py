@@ -10,11 +10,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 from adain_style_transfer import adain, weights
-from adain_style_transfer.adain.canvas import Camera
-from adain_style_transfer.adain.images import resize
-from adain_style_transfer.adain.overlay import Overlays
+from adain_style_transfer.adain.resample import resize
 from adain_style_transfer.adain.temporal import Stability, Task, paint_frames
 from adain_style_transfer.adain.tiles import Tile, bands
+from adain_style_transfer.adain.video.canvas import Camera
+from adain_style_transfer.adain.video.overlay import Overlays
 from samples import picture
 
 SAMPLES = Path(weights.__file__).parent / "samples"

@@ -10,7 +10,7 @@ from adain_style_transfer import adain
 from adain_style_transfer.adain.coverage import Coverage
 from adain_style_transfer.adain.moments import Statistics, blend
 from adain_style_transfer.adain.style import normalized_weights
-from adain_style_transfer.adain.transfer import render
+from adain_style_transfer.adain.stylize import render
 from samples import picture, soft_mask
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from adain_style_transfer.adain.coverage import Coverage
 from adain_style_transfer.adain.moments import merge
-from adain_style_transfer.adain.transfer import measure, paint, render
+from adain_style_transfer.adain.stylize import measure, paint, render
 from samples import picture, soft_mask
 
 

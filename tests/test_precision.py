@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from adain_style_transfer import adain, weights
-from adain_style_transfer.adain.images import at_short_side, resize
+from adain_style_transfer.adain.resample import at_short_side, resize
 
 FOLDER = Path(os.environ.get("ADAIN_TEST_PICTURES", "."))
 

@@ -78,8 +78,8 @@ class TestCommand:
         thumbnail = tmp_path / "thumbnails" / "dusk.jpg"
         assert thumbnail.stat().st_size <= command.THUMBNAIL_BYTES
         painted = adain.stylize(model, adain.read_picture(command.PHOTOGRAPH).rgb, style)
-        shown = adain.images.resize(adain.read_picture(thumbnail).rgb, (20, 30))
-        assert (shown - adain.images.resize(painted, (20, 30))).abs().mean() < 0.02
+        shown = adain.resample.resize(adain.read_picture(thumbnail).rgb, (20, 30))
+        assert (shown - adain.resample.resize(painted, (20, 30))).abs().mean() < 0.02
 
     def test_a_missing_work_is_named(self, tmp_path, caplog):
         assert command.main([str(tmp_path / "elsewhere")]) == 1

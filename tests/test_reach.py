@@ -7,9 +7,9 @@ from itertools import pairwise
 import pytest
 import torch
 from adain_style_transfer import adain, weights
-from adain_style_transfer.adain.images import resize
 from adain_style_transfer.adain.moments import color_moments
 from adain_style_transfer.adain.reach import Reach
+from adain_style_transfer.adain.resample import resize
 from adain_style_transfer.adain.temporal import Stability, Task, paint_frames
 from adain_style_transfer.weights.samples import sample_path
 from samples import picture

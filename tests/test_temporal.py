@@ -7,13 +7,14 @@ from itertools import pairwise
 import pytest
 import torch
 import torch.nn.functional as F
-from adain_style_transfer.adain import AdaINError, Region, StyleError, kept, stylize, tiles
-from adain_style_transfer.adain.canvas import Canvas
-from adain_style_transfer.adain.hold import Hold
+from adain_style_transfer.adain import AdaINError, Region, StyleError, stylize, tiles
 from adain_style_transfer.adain.moments import color_moments
-from adain_style_transfer.adain.smoothing import smoothed
 from adain_style_transfer.adain.temporal import Stability, Task, _begun, measure_shots, paint_frames
-from adain_style_transfer.adain.work import with_colors
+from adain_style_transfer.adain.tiling import features as kept
+from adain_style_transfer.adain.video.canvas import Canvas
+from adain_style_transfer.adain.video.frames import with_colors
+from adain_style_transfer.adain.video.persistence import Hold
+from adain_style_transfer.adain.video.smoothing import smoothed
 from samples import picture, soft_mask
 
 STILL = Stability(0, 0)

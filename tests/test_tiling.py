@@ -10,15 +10,16 @@ from unittest.mock import patch
 
 import pytest
 import torch
-from adain_style_transfer.adain import ImageError, Region, kept
+from adain_style_transfer.adain import ImageError, Region
 from adain_style_transfer.adain.architectures import keras, vgg19
 from adain_style_transfer.adain.architectures.keras import Keras
 from adain_style_transfer.adain.architectures.kuko6 import Kuko6
 from adain_style_transfer.adain.architectures.vgg19 import VGG19
 from adain_style_transfer.adain.coverage import Coverage
+from adain_style_transfer.adain.stylize import measure, stylize
 from adain_style_transfer.adain.tiles import SMALLEST_TILE, blocks, choose_side, plan
-from adain_style_transfer.adain.tiling import match_tiles, measure_tiles, paint_tiles
-from adain_style_transfer.adain.transfer import measure, stylize
+from adain_style_transfer.adain.tiling import features as kept
+from adain_style_transfer.adain.tiling.painter import match_tiles, measure_tiles, paint_tiles
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from samples import picture, randomized, small_base, small_lite, soft_mask
@@ -254,7 +255,8 @@ def test_the_side_follows_the_memory(lite):
 PEAK = """
 import sys, torch
 from pathlib import Path
-from adain_style_transfer.adain import kept, stylize
+from adain_style_transfer.adain import stylize
+from adain_style_transfer.adain.tiling import features as kept
 from adain_style_transfer.adain.architectures.lite import Lite
 
 def status(name):

@@ -26,8 +26,8 @@ from adain_style_transfer import adain, weights
 from adain_style_transfer.adain import AdaINError
 from adain_style_transfer.adain.architectures.kuko6 import SOURCE_ENCODER
 from adain_style_transfer.adain.architectures.vgg19 import NAOTO_ENCODER, WIDTHS
-from adain_style_transfer.adain.images import read_picture
-from adain_style_transfer.adain.transfer import render
+from adain_style_transfer.adain.media.images import read_picture
+from adain_style_transfer.adain.stylize import render
 from adain_style_transfer.training import checkpoint, train
 from adain_style_transfer.training.objective import Batch
 from adain_style_transfer.training.recipe import Recipe, RecipeError, read_recipe

@@ -11,7 +11,7 @@ from adain_style_transfer import adain
 from adain_style_transfer.adain import ImageError, Region, StyleError
 from adain_style_transfer.adain.coverage import coverage_of
 from adain_style_transfer.adain.moments import Statistics, color_moments
-from adain_style_transfer.adain.transfer import render, stylize
+from adain_style_transfer.adain.stylize import render, stylize
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image

@@ -19,7 +19,7 @@ av = pytest.importorskip("av", reason="the tests of video need PyAV: pip install
 
 from adain_style_transfer import cli  # noqa: E402
 from adain_style_transfer.adain.errors import VideoError  # noqa: E402
-from adain_style_transfer.adain.video import Encoding, Frame, VideoReader, convert, frames, partial_of  # noqa: E402
+from adain_style_transfer.adain.media.video_files.convert import Encoding, Frame, VideoReader, convert, frames, partial_of  # noqa: E402
 
 FAST = Encoding(preset="ultrafast", crf=10)
 RATE = 25

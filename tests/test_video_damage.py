@@ -9,7 +9,7 @@ import pytest
 av = pytest.importorskip("av", reason="the tests of video need PyAV: pip install .[video]")
 
 from adain_style_transfer.adain.errors import VideoError  # noqa: E402
-from adain_style_transfer.adain.video import convert  # noqa: E402
+from adain_style_transfer.adain.media.video_files.convert import convert  # noqa: E402
 from test_video import FAST, make, unchanged  # noqa: E402
 
 KINDS = {

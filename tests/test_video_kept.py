@@ -13,7 +13,7 @@ from PIL import Image
 
 av = pytest.importorskip("av", reason="the tests of video need PyAV: pip install .[video]")
 
-from adain_style_transfer.adain.video import Encoding, VideoReader, convert, frames  # noqa: E402
+from adain_style_transfer.adain.media.video_files.convert import Encoding, VideoReader, convert, frames  # noqa: E402
 from test_video import FAST, close, make, pictures, sound, times, unchanged  # noqa: E402
 
 DEFAULT, FORCED, COVER = 1, 64, 1024

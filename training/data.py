@@ -16,9 +16,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision.transforms.functional import pil_to_tensor
 
-from ..adain.decoding import decode_bytes
 from ..adain.errors import ImageError
-from ..adain.images import EXTENSIONS
+from ..adain.media.decoding import decode_bytes
+from ..adain.media.images import EXTENSIONS
 
 _logger = logging.getLogger(__name__)
 

@@ -23,16 +23,17 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..adain.errors import AdaINError, ImageError
-from ..adain.images import read_picture, resize, write_picture
+from ..adain.media.contact_sheet import contact_sheet
+from ..adain.media.images import read_picture, write_picture
 from ..adain.model import StyleTransferModel
-from ..adain.sheet import contact_sheet
-from ..adain.transfer import stylize
+from ..adain.resample import resize
+from ..adain.stylize import stylize
 from ..weights import load_model
 from ..weights.loading import weights_path
 from .data import find_images
+from .flicker import film
 from .losses import LossNetwork
 from .metrics import Judge, Scores, eight_bit
-from .motion import film
 
 SCORED = 512
 """Short side in pixels at which pictures are scored; contents are scaled to it, styles are scored as they are."""

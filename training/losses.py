@@ -15,7 +15,7 @@ from ..adain.architectures import kuko6
 from ..adain.architectures.vgg19 import ENCODER, NAOTO_ENCODER, renamed
 from ..adain.errors import ModelError, reason
 from ..adain.moments import Statistics, channel_moments
-from ..weights.foreign import read_tensors
+from ..weights.checkpoints import read_tensors
 
 LEVEL_WIDTHS = [64, 128, 256, 512]
 """Channels of VGG-19 at relu1_1, relu2_1, relu3_1 and relu4_1."""

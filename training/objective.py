@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..adain.model import StyleTransferModel
+from .frozen import Targets
 from .losses import LossNetwork, content_loss, covariance_loss, grid_loss, range_loss, style_loss, variation_loss
 from .recipe import Recipe
-from .targets import Targets
 
 
 class Batch(NamedTuple):

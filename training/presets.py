@@ -17,10 +17,10 @@ from pathlib import Path
 import torch
 
 from ..adain.errors import AdaINError, ImageError
-from ..adain.files import replacing
-from ..adain.images import read_picture, to_pil
+from ..adain.media.files import replacing
+from ..adain.media.images import read_picture, to_pil
 from ..adain.style import Style
-from ..adain.transfer import stylize
+from ..adain.stylize import stylize
 from ..weights import load_model, load_preset
 from ..weights.presets import preset_path, presets
 from ..weights.samples import sample_path

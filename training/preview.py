@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from ..adain.errors import ImageError
-from ..adain.images import read_picture, resize
+from ..adain.media.images import read_picture
 from ..adain.model import StyleTransferModel
-from ..adain.transfer import stylize
+from ..adain.resample import resize
+from ..adain.stylize import stylize
 from .data import find_images
 from .recipe import Recipe
 

@@ -43,12 +43,12 @@ from ..adain.architectures.kuko6 import SOURCE_ENCODER, Kuko6
 from ..adain.architectures.lite import Lite
 from ..adain.architectures.vgg19 import NAOTO_ENCODER, VGG19, renamed
 from ..adain.errors import AdaINError, reason
-from ..adain.images import write_picture
+from ..adain.media.images import write_picture
 from ..adain.model import StyleTransferModel
 from ..adain.moments import Statistics
-from ..adain.transfer import render
+from ..adain.stylize import render
 from ..weights import read_model, save_model
-from ..weights.foreign import read_tensors
+from ..weights.checkpoints import read_tensors
 from ..weights.loading import weights_path
 from . import checkpoint
 from .data import Crops, find_images, to_float

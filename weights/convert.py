@@ -15,10 +15,10 @@ from torch import Tensor
 
 from ..adain.architectures import ARCHITECTURES, keras, kuko6, vgg19
 from ..adain.errors import ModelError
-from ..adain.tensors import metadata_of, save_tensors
+from ..adain.media.tensors import metadata_of, save_tensors
+from .checkpoints import read_tensors
 from .checksums import sha256_of
 from .files import model_from_state, save_model
-from .foreign import read_tensors
 
 _VGG = tuple(name for name in vgg19.ENCODER if name != "pool")
 

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from ..adain.architectures import ARCHITECTURES
 from ..adain.errors import AdaINError, ModelError, reason
+from ..adain.media.tensors import open_tensors, save_tensors
 from ..adain.model import StyleTransferModel
-from ..adain.tensors import open_tensors, save_tensors
-from ..adain.transfer import stylize
+from ..adain.stylize import stylize
 
 
 def read_model(path: str | os.PathLike[str]) -> StyleTransferModel:

@@ -9,7 +9,7 @@ from ..adain.errors import ModelError
 from .catalog import Entry, File, Source, default_folder, entries, find_entry
 from .convert import convert, extract, made_from
 from .download import HubError, Progress, download
-from .partial import fetch_tensors
+from .ranges import fetch_tensors
 
 
 def get(model: str | Entry, folder: str | os.PathLike[str] | None = None, progress: Progress | None = None) -> Path:

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..adain.errors import ModelError, reason
+from ..adain.media.tensors import metadata_of
 from ..adain.model import StyleTransferModel
-from ..adain.tensors import metadata_of
 from .catalog import Source, entries
 from .causes import HubError, cause_of
 from .checksums import sha256_of

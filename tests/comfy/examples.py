@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from adain_style_transfer import adain, weights
-from adain_style_transfer.adain.sheet import contact_sheet
+from adain_style_transfer.adain.media.contact_sheet import contact_sheet
 from adain_style_transfer.weights.samples import sample_names, sample_path
 from PIL import Image, ImageDraw, ImageFont
 from playwright.sync_api import Page
@@ -188,7 +188,7 @@ def main(names: list[str]) -> None:
                     _save(thumbnail, _PICTURES / "drift.jpg", 900)
                 else:
                     before, result = _paint(comfy, path.stem)
-                    thumbnail = _side_by_side(before, result) if path.stem != "style_grid" else adain.images.to_pil(result)
+                    thumbnail = _side_by_side(before, result) if path.stem != "style_grid" else adain.media.images.to_pil(result)
                 if path.stem in _CAPTIONS:
                     thumbnail = _captioned(thumbnail, _CAPTIONS[path.stem])
                 _save(thumbnail, EXAMPLES / f"{path.stem}.jpg", 640)
@@ -266,7 +266,7 @@ def _drift(comfy: ComfyServer, content: Tensor) -> Image.Image:
         }
     saved = comfy.run(prompt).images
     tied = [comfy.image(saved[f"saved{i}"][0]) for i in range(count)]
-    return adain.images.to_pil(contact_sheet([drifting, tied], row_labels=["drifting", "AdaIN Latent"], cell=256))
+    return adain.media.images.to_pil(contact_sheet([drifting, tied], row_labels=["drifting", "AdaIN Latent"], cell=256))
 
 
 def _run(page: Page) -> None:
@@ -285,7 +285,7 @@ def _shoot(page: Page, bounds: list[float], path: Path, width: int) -> None:
 
 
 def _side_by_side(content: Tensor, result: Tensor) -> Image.Image:
-    left, right = adain.images.to_pil(content), adain.images.to_pil(result)
+    left, right = adain.media.images.to_pil(content), adain.media.images.to_pil(result)
     both = Image.new("RGB", (left.width + right.width, left.height))
     both.paste(left, (0, 0))
     both.paste(right, (left.width, 0))

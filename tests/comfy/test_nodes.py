@@ -12,8 +12,8 @@ import torch
 from adain_style_transfer import adain, weights
 from adain_style_transfer.adain.architectures.vgg19 import VGG19
 from adain_style_transfer.adain.masks import MaskEdit
+from adain_style_transfer.adain.media.transparency import filled
 from adain_style_transfer.adain.resample import enlarged
-from adain_style_transfer.adain.transparency import filled
 from comfy.server import EXAMPLES, REPOSITORY, RefusedPromptError, example
 
 MASK_EDIT = ("feather", "grow", "invert_mask")
@@ -198,7 +198,7 @@ class TestResults:
         assert "The mask is black everywhere after it was shrunk by 200 pixels" in error
 
     def test_content_scale_keeps_the_size(self, comfy, load, model32, wave):
-        small = adain.images.resize(load("photo.png"), (48, 64))
+        small = adain.resample.resize(load("photo.png"), (48, 64))
         expected = enlarged(adain.stylize(model32, small, wave), torch.Size((96, 128)))
         close(images(comfy, transfer(content_scale=0.5)), expected)
 
@@ -212,7 +212,7 @@ class TestResults:
         assert got.shape == (1, 4, 96, 128)
         alpha = torch.linspace(0, 1, 128).expand(1, 1, 96, 128)  # hides the first column, and says how much the others count
         close(got[:, 3:], alpha)
-        close(got[:, :3], adain.stylize(model32, adain.images.Picture(filled(load("photo.png"), alpha), alpha), wave))
+        close(got[:, :3], adain.stylize(model32, adain.media.images.Picture(filled(load("photo.png"), alpha), alpha), wave))
 
     def test_an_alpha_of_nothing_but_zeros_hides_nothing(self, comfy, load, model32):
         photo = load("photo.png")

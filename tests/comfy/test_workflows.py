@@ -12,7 +12,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from adain_style_transfer import adain, weights
-from adain_style_transfer.adain.sheet import contact_sheet
+from adain_style_transfer.adain.media.contact_sheet import contact_sheet
 from adain_style_transfer.adain.temporal import Stability, Task, paint_frames
 from adain_style_transfer.weights.presets import FIRST_PRESET
 from adain_style_transfer.weights.samples import sample_path

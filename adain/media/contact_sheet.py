@@ -10,7 +10,8 @@ from PIL import Image, ImageDraw
 from PIL.ImageFont import FreeTypeFont
 from torch import Tensor
 
-from .images import resize, to_pil
+from ..resample import resize
+from .images import to_pil
 from .lettering import font_for
 
 _GAP = 6

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from .model import StyleTransferModel
-from .passes import Interior
+from ..model import StyleTransferModel
+from ..pipeline import Interior
 
 KEPT_BYTES = 2**31
 """Largest feature maps of a whole picture that are kept, 77 megapixels of `lite` in bfloat16: as much again as picture and result take.

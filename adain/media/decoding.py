@@ -20,13 +20,11 @@ import torch
 from PIL import Image, ImageCms, ImageFile, UnidentifiedImageError
 from torch import Tensor
 
-from .errors import ImageError, reason
+from ..checks import MAX_PIXELS
+from ..errors import ImageError, reason
 from .metadata import Metadata, exif_of, metadata_of, orientation_of
 from .profiles import to_srgb
 from .transparency import fill_hidden, usable
-
-MAX_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 2**27)
-"""Larger files are taken for decompression bombs; Pillow's own limit, 179 million pixels."""
 
 _FORMATS = [
     "PNG",

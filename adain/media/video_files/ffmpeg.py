@@ -6,8 +6,8 @@ import io
 import os
 from typing import Any
 
-from .errors import VideoError
-from .extras import install
+from ...errors import VideoError
+from ...extras import install
 
 try:
     import av

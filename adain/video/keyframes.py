@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from .errors import KeyframeError, StyleError, counted
-from .style import Style, normalized_weights
+from ..errors import KeyframeError, StyleError, counted
+from ..style import Style, normalized_weights
 
 EASINGS: dict[str, Callable[[float], float]] = {
     "linear": lambda x: x,

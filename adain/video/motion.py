@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .color import luma
-from .extras import install
-from .resample import doubled
+from ..color import luma
+from ..extras import install
+from ..resample import doubled
 
 _FINEST = 90
 """Short side in pixels at which the camera is followed, to about a tenth of a pixel of a picture of 360 lines."""

@@ -8,18 +8,19 @@ from typing import get_args
 import torch
 from torch import Tensor
 
+from .checks import check_image, check_mask
 from .color import ColorMode, apply_color_mode, lay_over
 from .coverage import Coverage, coverage_of
 from .errors import ImageError, StyleError
-from .images import Picture, check_image, check_mask
-from .kept import feature_maps, keeps
+from .media.images import Picture
+from .media.transparency import usable
 from .model import StyleTransferModel
 from .moments import Statistics
-from .passes import Targets, measure, paint, render, render_measured, shown
+from .pipeline import Targets, measure, paint, render, render_measured, shown
 from .style import Region, Style
 from .tiles import Tile, choose_side, plan
-from .tiling import Advance, match_tiles, measure_tiles, paint_tiles
-from .transparency import usable
+from .tiling.features import feature_maps, keeps
+from .tiling.painter import Advance, match_tiles, measure_tiles, paint_tiles
 
 __all__ = ["PIXELS_PER_CHUNK", "Progress", "measure", "paint", "render", "stylize"]
 

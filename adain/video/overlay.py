@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..color import luma
 from .bars import Inside, mask_of
 from .canvas import Canvas
-from .color import luma
 from .motion import farthest
 
 _LINES = 180

@@ -15,14 +15,14 @@ from typing import Any
 
 from torch import Tensor
 
+from ...errors import VideoError, reason
+from ..images import resize
+from ..transparency import filled
 from .deinterlace import Deinterlacer
-from .errors import VideoError, reason
 from .ffmpeg import BROKEN, Source, av, opened
-from .images import resize
-from .transparency import filled
-from .video_light import HDR, WIDE, is_srgb
-from .video_pixels import to_tensor
-from .video_survey import decoder, moving_pictures, survey
+from .light import HDR, WIDE, is_srgb
+from .pixels import to_tensor
+from .survey import decoder, moving_pictures, survey
 
 Report = Callable[[str], None]
 """Takes a sentence about something that was bridged, changed or left out."""

@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..resample import resample
 from .canvas import Canvas
 from .motion import flow_motion
-from .resample import resample
 
 _SAME = 0.02
 """RMS difference in colour (0..1) at which the previous picture's share falls to 37 %: above coding noise and small errors of the

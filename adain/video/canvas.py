@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..resample import bicubic, resample, translated
 from .bars import Inside
 from .motion import camera_motion, in_lines, inside_of, small_views
-from .resample import bicubic, resample, translated
 
 _GRID = 8
 """Canvases begin and end at multiples of so many pixels: the stride of every architecture."""

@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from .errors import AdaINError
+from ..errors import AdaINError
 from .files import replacing
 
 _CHECKSUM = "tensors_sha256"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 from typing import Any
 
-from .errors import VideoError
+from ...errors import VideoError
 from .ffmpeg import BROKEN, UnknownCodecError, av
-from .video_pixels import has_alpha
+from .pixels import has_alpha
 
 _VIDEO = {"webm": "libvpx-vp9", "ogg": "libvpx", "ogv": "libvpx", "gif": "gif", "webp": "libwebp_anim", "apng": "apng", "asf": "wmv2"}
 """The encoder by container; H.264 for those that are not here. (ASF holds it too, but FFmpeg reads it with times that are not its own.)"""

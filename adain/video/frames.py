@@ -9,16 +9,16 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from ..coverage import Coverage, coverage_of
+from ..model import StyleTransferModel
+from ..moments import Moments, Statistics
+from ..pipeline import Content, encode, measure_colors, measure_features, paint, render_measured
+from ..style import Region
+from ..tiles import Tile, bands, choose_side, plan
+from ..tiling.features import feature_maps, fit, keeps
+from ..tiling.painter import measure_tiles, measure_tiles_features, paint_tiles
 from .bars import Inside
 from .canvas import Canvas
-from .coverage import Coverage, coverage_of
-from .kept import feature_maps, fit, keeps
-from .model import StyleTransferModel
-from .moments import Moments, Statistics
-from .passes import Content, encode, measure_colors, measure_features, paint, render_measured
-from .style import Region
-from .tiles import Tile, bands, choose_side, plan
-from .tiling import measure_tiles, measure_tiles_features, paint_tiles
 
 _JUMP = 0.1
 """A change of strength or of a style's mean colour from one frame to the next that counts as wanted, not to be held back."""

@@ -16,10 +16,10 @@ from typing import Any
 
 from torch import Tensor
 
-from .errors import VideoError, reason
+from ...errors import VideoError, reason
 from .ffmpeg import BROKEN, BitStreamFilterContext, Source, opened
-from .video_reader import Frame, Report, VideoReader, frames
-from .video_writer import NOT_RESUMABLE, SETTINGS, Encoding, VideoWriter
+from .reader import Frame, Report, VideoReader, frames
+from .writer import NOT_RESUMABLE, SETTINGS, Encoding, VideoWriter
 
 __all__ = ["Encoding", "Frame", "Paint", "VideoReader", "convert", "frames", "partial_of"]
 

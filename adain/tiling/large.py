@@ -17,22 +17,22 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from .color import ColorMode
-from .coverage import Coverage
-from .decoding import is_known
-from .errors import ImageError, reason
-from .files import replacing
-from .images import OPAQUE
-from .masks import MaskEdit
-from .metadata import Metadata, exif_of, metadata_of
-from .model import StyleTransferModel
-from .moments import Moments
-from .passes import Content
-from .profiles import srgb, to_srgb
-from .style import Style
-from .tiles import CPU_TILE, blocks, choose_side, plan
-from .tiling import match_tiles, measure_tiles, paint_tiles
-from .transparency import fill_hidden, usable
+from ..color import ColorMode
+from ..coverage import Coverage
+from ..errors import ImageError, reason
+from ..masks import MaskEdit
+from ..media.decoding import is_known
+from ..media.files import replacing
+from ..media.images import OPAQUE
+from ..media.metadata import Metadata, exif_of, metadata_of
+from ..media.profiles import srgb, to_srgb
+from ..media.transparency import fill_hidden, usable
+from ..model import StyleTransferModel
+from ..moments import Moments
+from ..pipeline import Content
+from ..style import Style
+from ..tiles import CPU_TILE, blocks, choose_side, plan
+from .painter import match_tiles, measure_tiles, paint_tiles
 from .workspace import allocate, left_over, text, workspace
 
 LARGE_PIXELS = 100_000_000

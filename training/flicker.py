@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..adain.images import resize
+from ..adain.resample import resize
 from .metrics import eight_bit
 
 

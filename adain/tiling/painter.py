@@ -12,15 +12,15 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from .affine import affine
-from .color import ColorMode, apply_color_mode, lay_over
-from .coverage import Coverage
-from .kept import cells, feature_maps, part
-from .model import StyleTransferModel
-from .moments import color_moments
-from .passes import Content, Encoded, Targets, encode, measure_colors, measure_features, paint, prepare, shown
-from .tiles import CPU_TILE, Tile, blocks, hull, plan
-from .union import Union
+from ..affine import affine
+from ..color import ColorMode, apply_color_mode, lay_over
+from ..coverage import Coverage
+from ..model import StyleTransferModel
+from ..moments import color_moments
+from ..pipeline import Content, Encoded, Targets, encode, measure_colors, measure_features, paint, prepare, shown
+from ..tiles import CPU_TILE, Tile, blocks, hull, plan
+from ..union import Union
+from .features import cells, feature_maps, part
 
 Advance = Callable[[int], None]
 """Called after each tile, with 1 for one that was measured or painted and 0 in the quick passes over colours; raise from it to stop."""

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .devices import capable
+from ..devices import capable
 
 _CELL = 8
 """Side in pixels of the squares whose mean colours are spread."""

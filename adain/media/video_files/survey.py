@@ -9,7 +9,7 @@ from typing import Any
 
 from .adts import configuration, may_be_adts
 from .ffmpeg import BROKEN, Disposition, Source, av, opened
-from .video_pixels import has_alpha
+from .pixels import has_alpha
 
 _PACKETS = 300
 """How many are looked at to find the frame rate."""

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from .errors import ImageError
-from .files import TEMPORARY
+from ..errors import ImageError
+from ..media.files import TEMPORARY
 
 _KEY = "adain.key"
 _LOCK = "adain.lock"

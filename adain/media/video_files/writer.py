@@ -11,14 +11,14 @@ from typing import Any
 
 from torch import Tensor
 
-from .errors import VideoError, reason
+from ...errors import VideoError, reason
+from .codecs import PALETTE, audio_codec, holds_copy, keeps_alpha, pixel_format, video_codec, video_encoder
 from .ffmpeg import BROKEN, BT709, FULL, LIMITED, UNSPECIFIED, BitStreamFilterContext, av, url
 from .palette import Palette
+from .pixels import matrix_of, to_picture
+from .reader import Frame, Report, VideoReader
 from .sound import Transcoder
-from .video_codecs import PALETTE, audio_codec, holds_copy, keeps_alpha, pixel_format, video_codec, video_encoder
-from .video_pixels import matrix_of, to_picture
-from .video_reader import Frame, Report, VideoReader
-from .video_survey import moving_pictures
+from .survey import moving_pictures
 
 KEYFRAME_SECONDS = 2
 """MP4 is written in fragments that begin with a keyframe, so this is what a run that is killed loses at most."""

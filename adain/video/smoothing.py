@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from .moments import Moments, merge
-from .passes import Content
-from .work import Task, Work, jumps
+from ..moments import Moments, merge
+from ..pipeline import Content
+from .frames import Task, Work, jumps
 
 
 @dataclass(frozen=True)

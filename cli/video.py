@@ -52,7 +52,7 @@ def _video(options: argparse.Namespace) -> int:
     if not output.suffix:
         raise VideoError(f"{output} has no extension that would say what to write. Give a name that ends in .mp4, .mkv, .mov or .webm.")
     _check_is_new(output, partial_of(output), options)
-    stability = Stability(0, 0) if options.moments == "frame" else Stability(options.radius, options.hold, options.flow)
+    stability = _stability(options)
     keyframes = _keyframes(options.keyframes) if options.keyframes else None
     if keyframes and keyframes.weights and options.weights:
         raise StyleError("Both --weights and the keyframes give weights. Leave one of them out.")
@@ -75,9 +75,6 @@ def _video(options: argparse.Namespace) -> int:
             yield Task(frame.image, frame.index, [Region(style)], strength * options.strength, frame.visible(plane), frame.painted)
 
     by_shot = options.moments == "shot"
-    if by_shot:
-        stability = Stability(0, options.hold, options.flow)
-
     encoding = Encoding(options.codec, options.crf, options.preset, options.pixel_format)
     with tqdm(unit="frame", disable=None) as bar, _asked_to_stop() as stopped:
         finished = 0
@@ -134,6 +131,19 @@ def _check_is_new(output: Path, partial: Path, options: argparse.Namespace) -> N
     check_new(output, options.overwrite, [options.input])
     if os.path.exists(partial) and not (options.resume or options.overwrite):
         raise VideoError(f"An interrupted run has left {partial}. Give --resume to go on with it, or --overwrite to begin anew.")
+
+
+def _stability(options: argparse.Namespace) -> Stability:
+    """How frames are held together. Raises VideoError for options that would change nothing; fills in what was not given."""
+    unused = {"window": (), "shot": ("radius",), "frame": ("radius", "hold", "flow")}[options.moments]
+    if given := [f"--{name}" for name in unused if getattr(options, name)]:
+        raise VideoError(f"--moments {options.moments} makes no use of {' and '.join(given)}. Leave one or the other out.")
+    defaults = Stability()
+    options.radius = defaults.radius if options.radius is None else options.radius
+    options.hold = defaults.hold if options.hold is None else options.hold
+    if options.moments == "frame":
+        return Stability(0, 0)
+    return Stability(0 if options.moments == "shot" else options.radius, options.hold, options.flow)
 
 
 def _keyframes(path: str) -> Keyframes:
@@ -203,13 +213,10 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "three times), or each frame's own without any stability",
     )
     defaults = Stability()
-    group.add_argument(
-        "--radius", type=size, default=defaults.radius, help=f"frames on either side of the window, default {defaults.radius}"
-    )
+    group.add_argument("--radius", type=size, help=f"frames on either side of the window, default {defaults.radius}")
     group.add_argument(
         "--hold",
         type=share,
-        default=defaults.hold,
         help=f"how much of the previous frame stays where nothing changes, default {defaults.hold}",
     )
     group.add_argument("--flow", action="store_true", help="hold what moves as well, by optical flow (needs opencv-python-headless)")

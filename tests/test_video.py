@@ -301,6 +301,21 @@ def test_the_command(clip, tmp_path, capsys):
     assert "keys.txt: Line 2: 'soon' is not a time" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("moments", "given", "named"),
+    [
+        ("frame", ["--hold", ".8", "--flow"], "--hold and --flow"),
+        ("frame", ["--radius", "4"], "--radius"),
+        ("shot", ["--radius", "4"], "--radius"),
+    ],
+)
+def test_stability_that_would_change_nothing_is_refused(clip, tmp_path, capsys, moments, given, named):
+    arguments = ["video", str(clip), "-o", str(tmp_path / "out.mp4"), "--style", "great-wave", "--moments", moments, *given]
+    assert cli.main(arguments) == 1
+    assert f"--moments {moments} makes no use of {named}." in capsys.readouterr().err
+    assert not os.listdir(tmp_path)
+
+
 def test_nothing_that_is_there_is_written_over_unless_asked(clip, tmp_path, capsys, monkeypatch):
     out = tmp_path / "out.mp4"
     arguments = ["video", str(clip), "-o", str(out), "--style", "great-wave", "--moments", "frame", "--preset", "ultrafast"]

@@ -110,15 +110,16 @@ class Apple(TorchDispatchMode):
         super().__init__()
         self.ran: set[str] = set()
         self._literals = _Literals()
+        self._before: list[bool] = []  # of each time it was entered: within an operator it is entered anew
 
     def __enter__(self) -> Apple:
-        self._before = torch.__future__.get_overwrite_module_params_on_conversion()
+        self._before.append(torch.__future__.get_overwrite_module_params_on_conversion())
         torch.__future__.set_overwrite_module_params_on_conversion(True)  # tensors of a class of their own cannot be put into others
         self._literals.__enter__()
         return super().__enter__()
 
     def __exit__(self, *error: Any) -> None:
-        torch.__future__.set_overwrite_module_params_on_conversion(self._before)
+        torch.__future__.set_overwrite_module_params_on_conversion(self._before.pop())
         super().__exit__(*error)
         self._literals.__exit__(*error)
 

@@ -97,3 +97,10 @@ def test_the_stand_in_refuses():
         for operation in refused:
             with pytest.raises((NotImplementedError, RuntimeError, TypeError), match=r"MPS|mps"):
                 operation()
+
+
+def test_the_stand_in_leaves_nothing_behind():
+    before = torch.__future__.get_overwrite_module_params_on_conversion()
+    with apple.Apple():
+        torch.nn.Conv2d(3, 3, 1).to(apple.MPS)(torch.rand(1, 3, 4, 4).to(apple.MPS))
+    assert torch.__future__.get_overwrite_module_params_on_conversion() == before

@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from .errors import StyleError, counted, reason
-from .media.tensors import open_tensors, save_tensors
+from .media.tensor_files import open_tensors, save_tensors
 from .moments import Statistics, blend
 
 _FORMAT = "adain-style-1"

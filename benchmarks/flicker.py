@@ -31,9 +31,9 @@ from adain_style_transfer.adain.temporal import Stability, Task, paint_frames
 from adain_style_transfer.adain.video.motion import flow_motion, inside_of
 from adain_style_transfer.training.losses import LossNetwork
 from adain_style_transfer.training.metrics import Judge
+from adain_style_transfer.weights.samples import sample_path
 from torch import Tensor
 
-SAMPLES = Path(weights.__file__).parent / "samples"
 METHODS = {"per frame": Stability(0, 0), "stability": Stability(), "stability + flow": Stability(flow=True)}
 
 
@@ -146,7 +146,7 @@ def report(results: dict[tuple[str, str], list[tuple[float, float, float]]]) -> 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photos", type=Path, default=SAMPLES)
+    parser.add_argument("--photos", type=Path, default=sample_path("cat").parent)
     parser.add_argument("--count", type=int, default=8, help="photographs")
     parser.add_argument("--preset", action="append", default=list[str](), help="a style by name (default: great-wave and the-scream)")
     parser.add_argument("--style", action="append", default=list[str](), help="a style picture; the style loss needs one")

@@ -18,13 +18,12 @@ from adain_style_transfer import adain, weights
 from adain_style_transfer.adain.media.video_files.convert import Frame, convert
 from adain_style_transfer.adain.resample import resize
 from adain_style_transfer.adain.temporal import Stability, Task, paint_frames
+from adain_style_transfer.weights.samples import sample_path
 from torch import Tensor
-
-SAMPLES = Path(weights.__file__).parent / "samples"
 
 
 def make(path: Path, count: int, width: int, height: int) -> None:
-    photo = resize(adain.read_picture(sorted(SAMPLES.glob("*.jpg"))[0]).rgb, (height + 64, width + 64))
+    photo = resize(adain.read_picture(sample_path("astronaut")).rgb, (height + 64, width + 64))
     pixels = photo[0].mul(255).byte().permute(1, 2, 0).contiguous().numpy()
     with av.open(str(path), "w") as file:
         video = file.add_stream("libx264", rate=25, options={"preset": "ultrafast"})

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 from .messages import tell
-from .nested import add_debug
+from .subcommands import add_debug
 
 COMMANDS = {
     "stylize": "paint pictures in a style",

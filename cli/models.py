@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 
 from .messages import say
-from .nested import add_command
 from .options import path
+from .subcommands import add_command
 
 # The Hub's client is imported inside the commands: painting needs neither it nor the time to load it.
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from ..adain.media.images import read_mask, read_picture
 from ..adain.style import Style
 from .messages import say
-from .nested import add_command
 from .options import add_model_options, add_overwrite, add_style_size, load_model, make_folder, path
+from .subcommands import add_command
 from .targets import check_extension, check_new
 
 

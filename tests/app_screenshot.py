@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import io
 import sys
-from pathlib import Path
 
-from adain_style_transfer import weights
 from adain_style_transfer.app import launch
+from adain_style_transfer.weights.samples import sample_path
 from comfy.browser import empty_page
 from PIL import Image
 
@@ -15,11 +14,10 @@ PORT = 7866
 
 
 def main(out: str) -> None:
-    samples = Path(weights.__file__).parent / "samples"
     app = launch(port=PORT, block=False)
     with empty_page(1280, 1000) as page:
         page.goto(f"http://127.0.0.1:{PORT}", timeout=120_000)
-        page.locator("input[type=file]").first.set_input_files(samples / "astronaut.jpg", timeout=120_000)
+        page.locator("input[type=file]").first.set_input_files(sample_path("astronaut"), timeout=120_000)
         for slot, preset in ((0, "the-scream"), (1, "water-lilies")):
             page.get_by_label("or a preset").nth(slot).click()
             page.get_by_role("option", name=preset, exact=True).last.click()  # the list of an earlier slot may still fade

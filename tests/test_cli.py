@@ -337,7 +337,7 @@ def test_who_stops_listening_stops_no_work(pictures: Path) -> None:
 
 TERMINATED = """
 import sys, time
-from adain_style_transfer.adain.media.files import replacing
+from adain_style_transfer.adain.media.atomic import replacing
 from adain_style_transfer.cli import main, stylize
 
 def slowly(path, *_):

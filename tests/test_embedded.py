@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 from adain_style_transfer import adain, weights
@@ -12,9 +10,8 @@ from adain_style_transfer.adain.media.contact_sheet import contact_sheet
 from adain_style_transfer.adain.media.lettering import _SYSTEM_FONTS, font_for
 from adain_style_transfer.adain.model import color_statistics
 from adain_style_transfer.weights.presets import preset_names, preset_path
+from adain_style_transfer.weights.samples import sample_path
 from safetensors import safe_open
-
-SAMPLES = Path(weights.__file__).parent / "samples"
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +38,7 @@ def test_an_unknown_preset_is_refused_with_the_known_ones(model: adain.StyleTran
 
 
 def test_the_style_arrives_and_the_content_stays(model: adain.StyleTransferModel) -> None:
-    content = adain.read_picture(SAMPLES / "cat.jpg").rgb
+    content = adain.read_picture(sample_path("cat")).rgb
     style = weights.load_preset(model, "the-star")
     full = adain.stylize(model, content, style)
     half = adain.stylize(model, content, style, strength=0.5)
@@ -64,7 +61,7 @@ def likeness(image: torch.Tensor, content: torch.Tensor) -> torch.Tensor:
 
 
 def test_bfloat16_agrees_with_float32(model: adain.StyleTransferModel) -> None:
-    content = adain.read_picture(SAMPLES / "coffee.jpg").rgb
+    content = adain.read_picture(sample_path("coffee")).rgb
     style = weights.load_preset(model, "the-scream")
     fast = weights.load_model(device="cpu", dtype=torch.bfloat16)
     difference = (adain.stylize(fast, content, style) - adain.stylize(model, content, style)).abs()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from adain_style_transfer.adain import AdaINError, ImageError, read_mask, read_picture, write_picture
-from adain_style_transfer.adain.media.files import replacing
+from adain_style_transfer.adain.media.atomic import replacing
 from adain_style_transfer.adain.media.images import to_pil
 from adain_style_transfer.adain.resample import at_short_side, resize
 from hypothesis import given

@@ -8,7 +8,7 @@ import torch
 from adain_style_transfer import adain, weights
 from adain_style_transfer.adain import ModelError
 from adain_style_transfer.adain.architectures import ARCHITECTURES
-from adain_style_transfer.adain.media.tensors import metadata_of
+from adain_style_transfer.adain.media.tensor_files import metadata_of
 from adain_style_transfer.weights.convert import convert
 from adain_style_transfer.weights.files import model_from_state
 from adain_style_transfer.weights.loading import default_dtype

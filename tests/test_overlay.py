@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
-from adain_style_transfer import adain, weights
+from adain_style_transfer import adain
 from adain_style_transfer.adain.resample import resize
 from adain_style_transfer.adain.temporal import Stability, Task, paint_frames
 from adain_style_transfer.adain.tiles import Tile, bands
 from adain_style_transfer.adain.video.canvas import Camera
 from adain_style_transfer.adain.video.overlay import Overlays
+from adain_style_transfer.weights.samples import sample_path
 from samples import picture
 
-SAMPLES = Path(weights.__file__).parent / "samples"
 SIZE = torch.Size((144, 208))
 
 
@@ -32,7 +31,7 @@ def letters():
 
 def film(count, shown: Collection[int] = range(1000), across=3.0, scale=1.0, noise=0.005):
     """A moving camera over a photograph, with letters in the frames that are `shown`, and the noise of coding."""
-    scene = resize(adain.read_picture(SAMPLES / "cat.jpg").rgb, (200, 400))
+    scene = resize(adain.read_picture(sample_path("cat")).rgb, (200, 400))
     text = letters()
     for i in range(count):
         size = scale**i * SIZE[1] / 400, scale**i * SIZE[0] / 200

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from ..adain.media.files import replacing
+from ..adain.media.atomic import replacing
 from .recipe import Recipe, RecipeError
 
 NAME = "checkpoint.pt"

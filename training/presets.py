@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from ..adain.errors import AdaINError, ImageError
-from ..adain.media.files import replacing
+from ..adain.media.atomic import replacing
 from ..adain.media.images import read_picture, to_pil
 from ..adain.style import Style
 from ..adain.stylize import stylize

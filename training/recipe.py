@@ -4,18 +4,11 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import sys
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from ..adain.errors import AdaINError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
+from ..weights.toml import read_toml
 
 _CHOICES = {
     "architecture": ("lite", "base", "vgg19", "kuko6"),
@@ -126,10 +119,10 @@ def read_recipe(path: str | None, overrides: dict[str, Any]) -> Recipe:
     values: dict[str, Any] = {}
     if path:
         try:
-            values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+            values = read_toml(path)
         except OSError as error:
             raise RecipeError(f"The recipe {path} cannot be read ({error.strerror}).") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except ValueError as error:
             raise RecipeError(f"The recipe {path} is not valid TOML: {error}.") from error
     known = {item.name: type(item.default) for item in dataclasses.fields(Recipe)}
     for key, value in values.items():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import enum
 import os
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -13,11 +12,7 @@ from typing import Any
 
 from ..adain.errors import ModelError
 from .checksums import find_by_hash, sha256_of
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from .toml import read_toml
 
 NAME = "catalog.toml"
 
@@ -224,7 +219,7 @@ def find_entry(name: str, folder: Path | None = None) -> Entry | None:
 
 def _read(path: Path) -> dict[str, Entry]:
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = read_toml(path)
         return {name: _entry(name, values, f"{path}, [{name}]") for name, values in table.items()}
     except (OSError, UnicodeDecodeError, MemoryError) as error:
         raise ModelError(f"The catalogue {path} cannot be read ({error}).") from error

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..adain.errors import ModelError
 from ..adain.extras import install
-from ..adain.media.tensors import open_tensors
+from ..adain.media.tensor_files import open_tensors
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _TEXT = {b"version https://git-lfs": "a Git LFS pointer, not the file it points to. Download it with its resolve link, or `git lfs pull`"}

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..adain.architectures import ARCHITECTURES, keras, kuko6, vgg19
 from ..adain.errors import ModelError
-from ..adain.media.tensors import metadata_of, save_tensors
+from ..adain.media.tensor_files import metadata_of, save_tensors
 from .checkpoints import read_tensors
 from .checksums import sha256_of
 from .files import model_from_state, save_model

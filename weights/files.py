@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..adain.architectures import ARCHITECTURES
 from ..adain.errors import AdaINError, ModelError, reason
-from ..adain.media.tensors import open_tensors, save_tensors
+from ..adain.media.tensor_files import open_tensors, save_tensors
 from ..adain.model import StyleTransferModel
 from ..adain.stylize import stylize
 

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import difflib
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
 from ..adain.errors import StyleError
 from ..adain.model import StyleTransferModel
 from ..adain.style import Style
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from .toml import read_toml
 
 _FOLDER = Path(__file__).parent / "presets"
-
 
 FIRST_PRESET = "red-horse"
 """The preset to begin with: strong on photographs, portraits, landscapes and flat drawings alike."""
@@ -35,7 +29,7 @@ class Preset(NamedTuple):
 
 def presets() -> dict[str, Preset]:
     """Every preset by name."""
-    table = tomllib.loads((_FOLDER / "presets.toml").read_text(encoding="utf-8"))
+    table = read_toml(_FOLDER / "presets.toml")
     return {name: Preset(**values) for name, values in table.items()}
 
 

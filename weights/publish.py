@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..adain.errors import ModelError, reason
-from ..adain.media.tensors import metadata_of
+from ..adain.media.tensor_files import metadata_of
 from ..adain.model import StyleTransferModel
 from .catalog import Source, entries
 from .causes import HubError, cause_of

@@ -11,7 +11,7 @@ from typing import Any
 from safetensors import SafetensorError
 from safetensors.torch import load
 
-from ..adain.media.tensors import save_tensors
+from ..adain.media.tensor_files import save_tensors
 from .catalog import Source
 from .download import HubError, Progress, Task, ask, disk_errors, patiently, read_range, reporter
 

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from ..errors import ImageError, reason
 from ..resample import resize
+from .atomic import replacing
 from .decoding import decode
-from .files import replacing
 from .metadata import Metadata
 from .profiles import srgb
 from .transparency import fill_hidden

@@ -21,8 +21,8 @@ from ..color import ColorMode
 from ..coverage import Coverage
 from ..errors import ImageError, reason
 from ..masks import MaskEdit
+from ..media.atomic import replacing
 from ..media.decoding import is_known
-from ..media.files import replacing
 from ..media.images import OPAQUE
 from ..media.metadata import Metadata, exif_of, metadata_of
 from ..media.profiles import srgb, to_srgb

@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ..errors import ImageError
-from ..media.files import TEMPORARY
+from ..media.atomic import TEMPORARY
 
 _KEY = "adain.key"
 _LOCK = "adain.lock"

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from .ffmpeg import BT601, BT709, FULL, LIMITED, RGB, UNSPECIFIED, av
-from .light import PEAK, is_srgb, to_srgb
+from .hdr import PEAK, is_srgb, to_srgb
 
 BT2020 = 9
 _MATRICES = {BT709: BT709, 4: 4, BT601: BT601, 6: 6, 7: 7, BT2020: BT2020, 10: BT2020}

@@ -20,9 +20,9 @@ from ..images import resize
 from ..transparency import filled
 from .deinterlace import Deinterlacer
 from .ffmpeg import BROKEN, Source, av, opened
-from .light import HDR, WIDE, is_srgb
+from .hdr import HDR, WIDE, is_srgb
 from .pixels import to_tensor
-from .survey import decoder, moving_pictures, survey
+from .probe import decoder, moving_pictures, probe
 
 Report = Callable[[str], None]
 """Takes a sentence about something that was bridged, changed or left out."""
@@ -72,7 +72,7 @@ class VideoReader:
         if not isinstance(source, io.BytesIO):
             _check_file(Path(source))
         try:
-            found = survey(source)
+            found = probe(source)
             self.container = opened(source)
             streams = list(moving_pictures(self.container))
             context = decoder(streams[0]) if streams else None

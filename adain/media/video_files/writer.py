@@ -16,9 +16,9 @@ from .codecs import PALETTE, audio_codec, holds_copy, keeps_alpha, pixel_format,
 from .ffmpeg import BROKEN, BT709, FULL, LIMITED, UNSPECIFIED, BitStreamFilterContext, av, url
 from .palette import Palette
 from .pixels import matrix_of, to_picture
+from .probe import moving_pictures
 from .reader import Frame, Report, VideoReader
 from .sound import Transcoder
-from .survey import moving_pictures
 
 KEYFRAME_SECONDS = 2
 """MP4 is written in fragments that begin with a keyframe, so this is what a run that is killed loses at most."""

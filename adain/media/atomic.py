@@ -1,4 +1,4 @@
-"""Writing files so that only whole ones ever carry their final name."""
+"""Atomic writing of files: only whole ones ever carry their final name."""
 
 from __future__ import annotations
 

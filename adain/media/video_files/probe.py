@@ -22,7 +22,7 @@ _WITH_ALPHA = {"vp9": "libvpx-vp9", "vp8": "libvpx"}
 
 
 @dataclass(frozen=True)
-class Survey:
+class Probe:
     rate: Fraction
     """Frames a second, by their times."""
     transparent: bool
@@ -33,7 +33,7 @@ class Survey:
     """The configuration of AAC streams that have it in each packet, by their index."""
 
 
-def survey(source: Source) -> Survey | None:
+def probe(source: Source) -> Probe | None:
     """Look at the video in `source` before it is painted; None if there is none. Raises what is in `ffmpeg.BROKEN`."""
     with opened(source) as container:
         stream = next(moving_pictures(container), None)
@@ -54,7 +54,7 @@ def survey(source: Source) -> Survey | None:
             found = configuration(b"".join(map(bytes, _some(container.demux(container.streams[index]), 1))))
         if found:
             adts[index] = found
-    return Survey(rate, transparent, pictures, adts)
+    return Probe(rate, transparent, pictures, adts)
 
 
 def moving_pictures(container: Any) -> Iterator[Any]:

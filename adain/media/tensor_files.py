@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..errors import AdaINError
-from .files import replacing
+from .atomic import replacing
 
 _CHECKSUM = "tensors_sha256"
 """Key of the metadata; files of other programs do without."""

@@ -9,7 +9,7 @@ import torch
 av = pytest.importorskip("av", reason="the tests of video need PyAV: pip install .[video]")
 
 from adain_style_transfer.adain.media.video_files.convert import convert, frames  # noqa: E402
-from adain_style_transfer.adain.media.video_files.light import HLG, LINEAR, PQ, to_srgb  # noqa: E402
+from adain_style_transfer.adain.media.video_files.hdr import HLG, LINEAR, PQ, to_srgb  # noqa: E402
 from test_video import FAST, unchanged  # noqa: E402
 
 BT709, BT2020, P3 = 1, 9, 12

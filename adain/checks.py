@@ -25,7 +25,9 @@ def check_image(image: Tensor, label: str) -> Tensor:
     low, high = torch.aminmax(image)
     if not (low.isfinite() and high.isfinite()):
         frame = next(i for i, frame in enumerate(image) if not frame.isfinite().all())
-        raise ImageError(f"The {label} holds NaN or infinite values in frame {frame} (counting from 0). Mend what made it.")
+        raise ImageError(
+            f"The {label} holds NaN or infinite values in frame {frame} (counting from 0). Fix the node or program that produced it."
+        )
     return _clamped(image, float(low), float(high), label)
 
 

@@ -110,7 +110,7 @@ def coverage_of(
     """
     batch, size = len(content), content.shape[-2:]
     if sum(region.mask is None for region in regions) > 1:
-        raise StyleError("Two regions have no mask. Only one base style can fill what the others leave: mask the rest.")
+        raise StyleError("Two regions have no mask. Only one base style can fill what the others leave: give all other regions a mask.")
     if mask is None and all(region.mask is None for region in regions):
         return None if alpha is None else Coverage.everywhere(alpha)
     masks = [None if r.mask is None else _usable_mask(r.mask, f"mask of region {i + 1}", batch, size, blank) for i, r in enumerate(regions)]
@@ -153,5 +153,5 @@ def _spread(weights: Tensor) -> Tensor:
 def _usable_mask(mask: Tensor, label: str, batch: int, size: torch.Size, blank: bool) -> Tensor:
     mask = resize(check_mask(mask, label, batch).cpu(), size)
     if not (blank or mask.amax() > 0):
-        raise ImageError(f"The {label} is zero everywhere, so nothing would be stylised. Paint where the style applies in white.")
+        raise ImageError(f"The {label} is black everywhere, so nothing would be painted. Paint in white where the style applies.")
     return mask

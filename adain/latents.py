@@ -155,7 +155,7 @@ def check_latent(x: Tensor, label: str) -> None:
             "[batch, channels, height, width] or of a video [batch, channels, frames, height, width]."
         )
     if not x.isfinite().all():
-        raise ImageError(f"The {label} holds NaN or infinite values. Mend what made it; a VAE may need --fp32-vae.")
+        raise ImageError(f"The {label} holds NaN or infinite values. Fix the node that produced it; a VAE may need --fp32-vae.")
 
 
 def _check_target(target: Statistics, channels: int, groups: int) -> None:
@@ -166,7 +166,9 @@ def _check_target(target: Statistics, channels: int, groups: int) -> None:
             "Encode the style picture with the VAE that made the latent."
         )
     if count not in (1, groups):
-        raise StyleError(f"{count} styles do not pair with {groups} frames. Give one, as many as frames, or take them together.")
+        raise StyleError(
+            f"{count} styles cannot be matched with {groups} frames. Give one style, one for each frame, or take the styles together."
+        )
 
 
 def _shared(x: Tensor, scope: Scope) -> int:

@@ -119,7 +119,7 @@ class StyleTransferModel(nn.Module):
         if found != self._levels:
             channels = " + ".join(str(count) for count, _ in found)
             raise StyleError(
-                f"The style {style.name!r} is incomplete: it has levels of {channels} channels, and the {self.architecture} model "
+                f"The style {style.name!r} is incomplete: it holds statistics of {channels} channels, and the {self.architecture} model "
                 f"needs {' + '.join(str(count) for count, _ in self._levels)}. Save the style again."
             )
 
@@ -181,7 +181,7 @@ class StyleTransferModel(nn.Module):
             mask = alpha if mask is None else mask * alpha
         if mask is not None and not (mask.amax((1, 2, 3)) > 0).all():
             raise ImageError(
-                "The style mask is zero everywhere, or wherever the picture is not transparent, so no style is left. "
+                "The style mask is black everywhere, or wherever the picture is not transparent, so no style is left. "
                 "Paint the part to use in white."
             )
         singles = []

@@ -96,21 +96,21 @@ class Style:
             raise StyleError(f"There is no style file at {path}. Make one with `adain style save`.")
         tensors, metadata = open_tensors(path, StyleError)
         if metadata.get("format") != _FORMAT:
-            raise StyleError(f"{path} is a safetensors file but not a style: its metadata lacks format={_FORMAT}.")
+            raise StyleError(f"{path} is a safetensors file but not a style: its metadata lacks format={_FORMAT}. Choose a saved style.")
         levels: list[Statistics] = []
         while (mean := tensors.get(f"level{len(levels)}.mean")) is not None:
             std = tensors.get(f"level{len(levels)}.std")
             if std is None or mean.ndim != 2 or not mean.numel() or std.shape not in (mean.shape, (*mean.shape, mean.shape[1])):
-                raise StyleError(f"{path} is damaged: level {len(levels)} is incomplete or misshapen. Save the style again.")
+                raise StyleError(f"{path} is damaged: part {len(levels) + 1} of its statistics is incomplete. Save the style again.")
             # Copies: what is mapped from a file keeps it from being replaced on Windows.
             levels.append(Statistics(mean.to(torch.float32, copy=True), std.to(torch.float32, copy=True)))
             if not _plausible(levels[-1]):
                 raise StyleError(
-                    f"{path} is damaged: level {len(levels) - 1} is not finite, or not what pictures have. Save the style again."
+                    f"{path} is damaged: part {len(levels)} of its statistics is not finite, or no picture has such. Save the style again."
                 )
         sizes = {len(level.mean) for level in levels}
         if len(sizes) != 1 or len(tensors) != 2 * len(levels) or not metadata.keys() >= {"fingerprint", "architecture"}:
-            raise StyleError(f"{path} is damaged: its levels or the name of its encoder are incomplete. Save the style again.")
+            raise StyleError(f"{path} is damaged: its statistics or the name of its model are incomplete. Save the style again.")
         # Control characters of a foreign file's name could command a terminal.
         name = "".join(c for c in metadata.get("name", "") if c.isprintable())
         return Style(tuple(levels), metadata["fingerprint"], metadata["architecture"], name)

@@ -62,7 +62,7 @@ def stylize(
     alpha = None
     if isinstance(content, Picture):
         content, alpha = content.rgb, content.alpha
-    content = check_image(content, "content")
+    content = check_image(content, "input image")
     alpha = None if alpha is None else usable(check_mask(alpha, "alpha", len(content)).cpu())
     if chunk < 0:
         raise ImageError(f"The chunk is {chunk} frames. Give how many to process together, or 0 to have it chosen.")
@@ -162,7 +162,7 @@ def check_request(model: StyleTransferModel, content: Tensor, regions: Sequence[
     if not regions:
         raise StyleError("No style was given. Pass a Style or at least one Region.")
     if not 0 <= strength <= 1:
-        raise StyleError(f"The strength is {strength}. It must lie between 0 (content only) and 1 (full style).")
+        raise StyleError(f"The strength is {strength}. It must lie between 0 (the input image itself) and 1 (full style).")
     if color not in get_args(ColorMode):
         raise StyleError(f"The colour mode {color!r} is unknown. Choose one of {', '.join(get_args(ColorMode))}.")
     counts = {len(content)}

@@ -32,7 +32,7 @@ def sentence(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror and (error.filename or error.errno in _FULL):
         where = f"{os.fsdecode(error.filename)} cannot be used" if error.filename else "a file cannot be written"
         return f"{where} ({error.strerror}). Check the name, the permissions and the disk."
-    return f"this failed in an unforeseen way ({type(error).__name__}: {text}). Run it with --debug to see where."
+    return f"unexpected error ({type(error).__name__}: {text}). Run it with --debug to see where."
 
 
 def _write(text: str, stream: TextIO) -> None:

@@ -42,9 +42,9 @@ def _save(options: argparse.Namespace) -> int:
 def _show(options: argparse.Namespace) -> int:
     style = Style.load(options.style)
     say(f"{style.name or 'unnamed'}: {len(style)} style for the {style.architecture} encoder {style.fingerprint[:12]}")
-    for i, level in enumerate(style.levels):
+    for level in style.levels:
         matrix = level.std.ndim == 3
         deviation = level.std.diagonal(dim1=-2, dim2=-1) if matrix else level.std
         kind = "colours" if matrix else f"{level.mean.shape[1]} channels"
-        say(f"level {i}: {kind}, mean {level.mean.mean():.4f}, deviation {deviation.mean():.4f}")
+        say(f"{kind}: mean {level.mean.mean():.4f}, deviation {deviation.mean():.4f}")
     return 0

@@ -54,7 +54,7 @@ examples:
 def add_arguments(command: argparse.ArgumentParser) -> None:
     command.set_defaults(run=_stylize)
     command.epilog = _EXAMPLES
-    command.add_argument("content", nargs="+", type=path, metavar="CONTENT", help="image files, patterns, or folders to walk")
+    command.add_argument("content", nargs="+", type=path, metavar="PICTURE", help="image files, patterns, or folders to walk")
     command.add_argument(
         "--style",
         type=path,
@@ -63,7 +63,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help="an image, a folder, a saved style or a preset (`adain styles` lists them); several are blended, or see --pairs",
     )
     command.add_argument(
-        "-o", "--output", type=path, required=True, metavar="OUT", help="a file, or a folder for CONTENT__STYLE.png; sub-folders are kept"
+        "-o", "--output", type=path, required=True, metavar="OUT", help="a file, or a folder for PICTURE__STYLE.png; sub-folders are kept"
     )
     existing = command.add_mutually_exclusive_group()
     add_overwrite(existing)
@@ -72,13 +72,13 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "--format", choices=("png", "jpg", "webp", "tif", "bmp"), default="png", help="of what goes to a folder (default png)"
     )
     command.add_argument("--weights", type=numbers, metavar="W,W,...", help="weights of the blended styles (default: equal)")
-    command.add_argument("--pairs", action="store_true", help="paint every content in every style instead of blending the styles")
-    command.add_argument("--strength", type=share, default=1.0, help="0 (content) to 1 (full style), default 1")
+    command.add_argument("--pairs", action="store_true", help="paint every picture in every style instead of blending the styles")
+    command.add_argument("--strength", type=share, default=1.0, help="0 (the picture itself) to 1 (full style), default 1")
     command.add_argument(
-        "--color", choices=get_args(ColorMode), default="style", help="whose colours: the style's, or the content's kept or matched"
+        "--color", choices=get_args(ColorMode), default="style", help="whose colours: the style's, or the picture's, kept or matched"
     )
     add_mask(command, "white where the style applies; elsewhere pictures stay as they are")
-    command.add_argument("--size", type=size, default=0, help="scale contents to this short side in pixels first (0: as they are)")
+    command.add_argument("--size", type=size, default=0, help="scale pictures to this short side in pixels first (0: as they are)")
     command.add_argument("--batch", type=count, default=1, help="pictures of equal size painted together (default 1)")
     command.add_argument("--resume", action="store_true", help="go on with a very large picture that was interrupted")
     command.add_argument("--quality", type=percent, default=95, help="1 to 100, of JPEG and WebP (default 95)")

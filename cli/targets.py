@@ -46,7 +46,7 @@ def check_extension(output: Path, known: Collection[str] = WRITTEN, otherwise: s
 def plan(contents: Sequence[Found], styles: Sequence[Sequence[str]], output: str, extension: str) -> list[Target]:
     """A target for every content in every style; each style is a blend of the images, files or presets that are named.
 
-    In a folder they are called CONTENT__STYLE with `extension`, in the sub-folders of the contents, all of them different. Raises
+    In a folder they are called PICTURE__STYLE with `extension`, in the sub-folders of the contents, all of them different. Raises
     ImageError if `output` is one file for several pictures.
     """
     path = Path(output)

@@ -194,7 +194,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "--style", type=path, action="append", required=True, help="an image, a folder, a saved style or a preset; several are blended"
     )
     command.add_argument("--weights", type=numbers, metavar="W,W,...", help="weights of the blended styles (default: equal)")
-    command.add_argument("--strength", type=share, default=1.0, help="0 (content) to 1 (full style), default 1")
+    command.add_argument("--strength", type=share, default=1.0, help="0 (the video itself) to 1 (full style), default 1")
     command.add_argument(
         "--keyframes",
         type=path,
@@ -209,8 +209,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "--moments",
         choices=("window", "shot", "frame"),
         default="window",
-        help="content moments smoothed over neighbouring frames (default), shared by all frames between two cuts (reads the video "
-        "three times), or each frame's own without any stability",
+        help="the statistics of a frame, its colours and contrasts: averaged with those of its neighbours (default), shared by all frames "
+        "between two cuts (reads the video three times), or each frame's own, without any stability",
     )
     defaults = Stability()
     group.add_argument("--radius", type=size, help=f"frames on either side of the window, default {defaults.radius}")

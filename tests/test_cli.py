@@ -129,7 +129,7 @@ def test_blend_weights_mask_size_and_saved_style(pictures: Path) -> None:
         (["stylize", "photo.png", "--style", "art.png", "--weights", "-1", "-o", "o.png"], 2, "weights"),
         (["stylize", "photo.png", "--style", "art.png", "--weights", "0", "-o", "o.png"], 2, "must be numbers >= 0"),
         (["stylize", "photo.png", "--style", "art.png", "--weights", "1,2", "-o", "o.png"], 1, "2 weights for 1 style."),
-        (["stylize", "photo.png", "--style", "art.png", "--mask", "black.png", "-o", "o.png"], 1, "zero everywhere"),
+        (["stylize", "photo.png", "--style", "art.png", "--mask", "black.png", "-o", "o.png"], 1, "black everywhere"),
         (["stylize", "photo.png", "--style", "art.png", "--grow", "3", "-o", "o.png"], 1, "Give one with --mask"),
         (["stylize", "photo.png", "--style", "art.png", "--mask", "black.png", "--feather", "-1", "-o", "o.png"], 2, "0 to 1024"),
         (["stylize", "photo.png", "--style", "art.png", "--model", "art.png", "-o", "o.png"], 1, "not a readable safetensors"),

@@ -201,7 +201,7 @@ def test_transparent_frames_of_a_batch():
 def test_a_style_of_transparent_pixels_alone_is_refused():
     alpha = torch.ones(1, 1, 24, 24)
     alpha[..., :12] = 0
-    with pytest.raises(ImageError, match="style mask is zero everywhere, or wherever the picture is not transparent"):
+    with pytest.raises(ImageError, match="style mask is black everywhere, or wherever the picture is not transparent"):
         small_lite().encode_style(adain.media.images.Picture(picture(24, 24), alpha), 1 - alpha)
 
 

@@ -238,7 +238,7 @@ class TestSentences:
 
     @pytest.mark.parametrize("shape", [(3, 4, 6, 5), (1, 4, 3, 6, 5)])
     def test_pairs(self, shape):
-        with pytest.raises(StyleError, match="2 styles do not pair with 3 frames"):
+        with pytest.raises(StyleError, match="2 styles cannot be matched with 3 frames"):
             match_latent(latent(*shape), latent(2, 4, 6, 5), paired=True)
 
     @pytest.mark.parametrize("x", [torch.rand(1, 64, 100), torch.ones(1, 4, 6, 5, dtype=torch.int64), torch.rand(1, 4, 0, 5)])

@@ -128,7 +128,7 @@ def test_a_style_mask_for_each_image(lite):
     for i in range(2):
         assert_same(both[i], lite.encode_style(images[i : i + 1], masks[i : i + 1]), rtol=1e-5, atol=1e-6)
     empty = torch.cat([masks[:1], torch.zeros_like(masks[:1])])
-    with pytest.raises(ImageError, match="style mask is zero everywhere"):
+    with pytest.raises(ImageError, match="style mask is black everywhere"):
         lite.encode_style(images, empty)
 
 
@@ -168,22 +168,22 @@ def damaged(path, tensors=None, **metadata):
         ({}, {"format": "adain-style-9"}, "not a style"),
         ({}, {"fingerprint": None}, "damaged"),
         ({}, {"architecture": None}, "damaged"),
-        ({"level1.std": None}, {}, "damaged: level 1"),
-        ({"level1.std": torch.full((1, 4), math.nan)}, {}, "damaged: level 1"),
-        ({"level2.mean": torch.full((1, 6), math.inf)}, {}, "damaged: level 2"),
-        ({"level1.std": torch.ones(1, 5)}, {}, "damaged: level 1"),
-        ({"level1.std": torch.ones(2, 4)}, {}, "damaged: level 1"),
-        ({"level1.mean": torch.ones(4), "level1.std": torch.ones(4)}, {}, "damaged: level 1"),
-        ({"level0.std": torch.ones(1, 3, 4)}, {}, "damaged: level 0"),
+        ({"level1.std": None}, {}, "damaged: part 2 of its statistics"),
+        ({"level1.std": torch.full((1, 4), math.nan)}, {}, "damaged: part 2 of its statistics"),
+        ({"level2.mean": torch.full((1, 6), math.inf)}, {}, "damaged: part 3 of its statistics"),
+        ({"level1.std": torch.ones(1, 5)}, {}, "damaged: part 2 of its statistics"),
+        ({"level1.std": torch.ones(2, 4)}, {}, "damaged: part 2 of its statistics"),
+        ({"level1.mean": torch.ones(4), "level1.std": torch.ones(4)}, {}, "damaged: part 2 of its statistics"),
+        ({"level0.std": torch.ones(1, 3, 4)}, {}, "damaged: part 1 of its statistics"),
         ({"level1.std": torch.zeros(1, 4)}, {}, None),
         ({"level1.std": torch.ones(1, 4).to(torch.float8_e4m3fn)}, {}, None),
-        ({"level1.std": torch.full((1, 4), 3e30)}, {}, "damaged: level 1"),
-        ({"level1.std": torch.full((1, 4), -1.0)}, {}, "damaged: level 1"),
-        ({"level1.mean": torch.full((1, 4), -1e5)}, {}, "damaged: level 1"),
-        ({"level0.mean": torch.full((1, 3), 40.0)}, {}, "damaged: level 0"),
-        ({"level0.std": torch.rand(1, 3, 3)}, {}, "damaged: level 0"),
-        ({"level0.std": -torch.eye(3)[None]}, {}, "damaged: level 0"),
-        ({"level0.mean": torch.ones(1, 0), "level0.std": torch.ones(1, 0)}, {}, "damaged: level 0"),
+        ({"level1.std": torch.full((1, 4), 3e30)}, {}, "damaged: part 2 of its statistics"),
+        ({"level1.std": torch.full((1, 4), -1.0)}, {}, "damaged: part 2 of its statistics"),
+        ({"level1.mean": torch.full((1, 4), -1e5)}, {}, "damaged: part 2 of its statistics"),
+        ({"level0.mean": torch.full((1, 3), 40.0)}, {}, "damaged: part 1 of its statistics"),
+        ({"level0.std": torch.rand(1, 3, 3)}, {}, "damaged: part 1 of its statistics"),
+        ({"level0.std": -torch.eye(3)[None]}, {}, "damaged: part 1 of its statistics"),
+        ({"level0.mean": torch.ones(1, 0), "level0.std": torch.ones(1, 0)}, {}, "damaged: part 1 of its statistics"),
         ({"level1.mean": None, "level1.std": None}, {}, "damaged"),
         ({}, {"tensors_sha256": "0" * 64}, "damaged: its numbers"),
         ({"level0.mean": None}, {}, "damaged"),
@@ -218,7 +218,7 @@ def test_a_style_without_its_last_level_is_refused_in_a_sentence(lite, styles):
     short = replace(styles[0], levels=styles[0].levels[:-1])
     flat = replace(styles[0], levels=(Statistics(torch.rand(1, 3), torch.rand(1, 3)), *styles[0].levels[1:]))
     for style in (short, flat):
-        with pytest.raises(StyleError, match="is incomplete: it has levels of"):
+        with pytest.raises(StyleError, match="is incomplete: it holds statistics of"):
             stylize(lite, picture(16, 16), style)
 
 

@@ -186,7 +186,7 @@ def _unpack_mask(path: Path, folder: Path, size: torch.Size, edit: MaskEdit) -> 
     _save_raw(image.cast("uchar"), folder / "mask.raw")
     mask = _mapped(folder / "mask.raw", size, 1)
     if not (mask.any() or edit.invert):
-        raise ImageError(f"The mask {path} is zero everywhere, so nothing would be stylised. Paint where the style applies in white.")
+        raise ImageError(f"The mask {path} is black everywhere, so nothing would be painted. Paint in white where the style applies.")
     return _edited(mask, folder, edit)
 
 

@@ -128,7 +128,7 @@ def test_files_that_cannot_be_used(lite, style, photo, tmp_path):
         stylize_file(lite, photo, tmp_path / "out.png", Request(style), False, lambda done, total: None)
     adain.write_picture(photo, picture(40, 40))
     adain.write_picture(tmp_path / "black.png", torch.zeros(1, 3, 40, 40))
-    with pytest.raises(ImageError, match="black.png is zero everywhere"):
+    with pytest.raises(ImageError, match="black.png is black everywhere"):
         stylize_file(lite, photo, tmp_path / "out.png", Request(style, mask=tmp_path / "black.png"), False, lambda done, total: None)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from functools import cached_property
 from typing import ClassVar
 
 import torch
@@ -34,6 +33,8 @@ class StyleTransferModel(nn.Module):
     """Height and width are padded to a multiple of this before `encode`."""
     level_strides: ClassVar[tuple[int, ...]]
     """Downsampling of each feature map that `encode` returns."""
+    level_channels: tuple[int, ...]
+    """Channels of each feature map that `encode` returns."""
     encoder_halo: ClassVar[int]
     """Pixels around an area, a multiple of `stride`, that its features depend on."""
     halo: ClassVar[int]
@@ -65,7 +66,7 @@ class StyleTransferModel(nn.Module):
         """The beginning of the decoder, from the stylised `coarsest` feature map to one of the same height and width.
 
         Layers there look far in pixels and cost little memory, those after it the other way round: apart, tiles see around
-        themselves only as far as each needs. None by default.
+        themselves only as far as each needs. Nothing by default.
         """
         return coarsest
 
@@ -82,7 +83,7 @@ class StyleTransferModel(nn.Module):
         return self.finish(image, [*finer, self.prepare(coarsest, modulations)], modulations)
 
     def modulate(self, target: Sequence[Statistics]) -> list[Affine]:
-        """Affine maps for the decoder's own layers, linear in the target statistics of all levels. None by default."""
+        """Affine maps for the decoder's own layers, linear in the target statistics of all levels; none by default."""
         return []
 
     @property
@@ -116,19 +117,13 @@ class StyleTransferModel(nn.Module):
         """Raise StyleError unless `style` was measured by this model's encoder, at every level."""
         style.check_made_for(self.fingerprint, self.architecture)
         found = [(level.mean.shape[1], level.std.ndim == 3) for level in style.levels]
-        if found != self._levels:
+        needed = [(3, True)] * self.color + [(channels, False) for channels in self.level_channels]
+        if found != needed:
             channels = " + ".join(str(count) for count, _ in found)
             raise StyleError(
                 f"The style {style.name!r} is incomplete: it holds statistics of {channels} channels, and the {self.architecture} model "
-                f"needs {' + '.join(str(count) for count, _ in self._levels)}. Save the style again."
+                f"needs {' + '.join(str(count) for count, _ in needed)}. Save the style again."
             )
-
-    @cached_property
-    def _levels(self) -> list[tuple[int, bool]]:
-        """How many channels each level has, and whether it has their covariance."""
-        with torch.inference_mode():
-            features = self.encode(torch.zeros(1, 3, 2 * self.stride, 2 * self.stride, device=self.device))
-        return [(3, True)] * self.color + [(feature.shape[1], False) for feature in features]
 
     def padded(self, size: torch.Size) -> torch.Size:
         """Height and width of what `pad` makes of an image of `size`."""

@@ -34,7 +34,9 @@ def thin(network):
         for widths in (vgg19.WIDTHS, vgg19.DECODER_WIDTHS, keras.DECODER_WIDTHS):
             thinned = {name: tuple(n if n == 3 else n // 16 for n in pair) for name, pair in widths.items()}
             stack.enter_context(patch.dict(widths, thinned))
-        return randomized(network())
+        model = randomized(network())
+    model.level_channels = (vgg19.WIDTHS["conv4_1"][1] // 16,)
+    return model
 
 
 @pytest.fixture(scope="module", params=["lite", "base", "vgg19", "keras", "kuko6"])
@@ -241,7 +243,7 @@ def test_the_side_follows_the_memory(lite):
     class Elsewhere(type(lite)):
         device = torch.device("meta")
 
-    model = Elsewhere(lite.widths)
+    model = Elsewhere(lite.level_channels)
     size = torch.Size((4000, 6000))
     assert choose_side(model, size, memory=2**40) == 6000
     sides = [choose_side(model, size, memory=m * 2**20) for m in (8000, 2000, 500, 100)]

@@ -81,7 +81,7 @@ def _place_modulation(lite: Lite, model: Base) -> None:
 def _inputs(lite: Lite, model: Base) -> Tensor:
     """Where each number of lite's code stands in that of `model`."""
     places, start = list(range(12)), 12
-    for small, wide in zip(lite.widths, model.widths, strict=False):
+    for small, wide in zip(lite.level_channels, model.level_channels, strict=False):
         for part in range(2):
             places += [start + part * wide + i for i in range(small)]
         start += 2 * wide

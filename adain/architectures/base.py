@@ -45,10 +45,10 @@ class Base(StyleTransferModel):
 
     def __init__(self, widths: Sequence[int] = DEFAULT_WIDTHS, code: int = DEFAULT_CODE) -> None:
         super().__init__()
-        self.widths = tuple(widths)
-        self.encoder = Encoder(self.widths)
-        self.decoder = Decoder(self.widths)
-        self.code = nn.Linear(3 + 9 + 2 * sum(self.widths), code, bias=False)
+        self.level_channels = tuple(widths)
+        self.encoder = Encoder(self.level_channels)
+        self.decoder = Decoder(self.level_channels)
+        self.code = nn.Linear(3 + 9 + 2 * sum(self.level_channels), code, bias=False)
         self.modulation = nn.Linear(code, 2 * sum(self.decoder.modulated))
         # The decoder starts as if it were not modulated.
         nn.init.normal_(self.modulation.weight, std=0.02 * code**-0.5)

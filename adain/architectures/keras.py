@@ -24,6 +24,7 @@ class Keras(StyleTransferModel):
     architecture = "keras"
     stride = 8
     level_strides = (8,)
+    level_channels = (512,)
     encoder_halo = 32
     halo = 72
     values_per_pixel = 320

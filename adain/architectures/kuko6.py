@@ -33,6 +33,7 @@ class Kuko6(StyleTransferModel):
     architecture = "kuko6"
     stride = 8
     level_strides = (8,)
+    level_channels = (512,)
     encoder_halo = 32
     halo = 56
     values_per_pixel = 320

@@ -35,10 +35,10 @@ class Lite(StyleTransferModel):
 
     def __init__(self, widths: Sequence[int] = DEFAULT_WIDTHS) -> None:
         super().__init__()
-        half, quarter, eighth = self.widths = tuple(widths)
+        half, quarter, eighth = self.level_channels = tuple(widths)
         self.encoder = Encoder(half, quarter, eighth)
         self.decoder = Decoder(half, quarter, eighth)
-        code = 3 + 9 + 2 * sum(self.widths)
+        code = 3 + 9 + 2 * sum(self.level_channels)
         self.modulation = nn.Linear(code, 2 * sum(self.decoder.modulated))
         # The decoder starts as if it were not modulated.
         nn.init.normal_(self.modulation.weight, std=0.02 * code**-0.5)

@@ -43,6 +43,7 @@ class VGG19(StyleTransferModel):
     architecture = "vgg19"
     stride = 8
     level_strides = (8,)
+    level_channels = (512,)
     encoder_halo = 32
     halo = 72
     values_per_pixel = 320

@@ -49,6 +49,5 @@ def cells(feature_map: Tensor, area: Interior, size: torch.Size, stride: int) ->
 
 
 def _shapes(model: StyleTransferModel, size: torch.Size) -> list[tuple[int, int, int, int]]:
-    small = model.encode(torch.zeros(1, 3, 2 * model.stride, 2 * model.stride, device=model.device))
     height, width = model.padded(size)
-    return [(1, f.shape[1], height // s, width // s) for f, s in zip(small, model.level_strides, strict=True)]
+    return [(1, channels, height // s, width // s) for channels, s in zip(model.level_channels, model.level_strides, strict=True)]

@@ -27,11 +27,11 @@ def _list(options: argparse.Namespace) -> int:
     folder = Path(options.folder) if options.folder else default_folder()
     for entry in entries(folder):
         size = f"{entry.bytes / 1e6:.0f} MB" if entry.bytes else ""
-        say(f"{entry.id:24s} {entry.state(folder).value:11s} {size:>7s}  {entry.title} ({entry.license})")
+        say(f"{entry.id:24s} {entry.state(folder).value:16s} {size:>7s}  {entry.title} ({entry.license})")
     for source in fetched(folder):
         place = f"{source}@{source.revision}" if source.revision != "main" else str(source)
         size = f"{(folder / source.file_name).stat().st_size / 1e6:.0f} MB"
-        say(f"{place:24s} {State.DOWNLOADED.value:11s} {size:>7s}  from the Hub, by its place there")
+        say(f"{place:24s} {State.DOWNLOADED.value:16s} {size:>7s}  from the Hub, by its place there")
     return 0
 
 

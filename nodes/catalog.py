@@ -15,7 +15,7 @@ from . import folders
 
 _logger = logging.getLogger(__name__)
 
-_SAID = {State.AVAILABLE: "download", State.DOWNLOADED: "downloaded", State.MANUAL: "part by hand"}
+_SAID = {State.AVAILABLE: "download", State.DOWNLOADED: "downloaded", State.MANUAL: "one file must be downloaded by hand"}
 
 
 class Listed(NamedTuple):

@@ -49,7 +49,7 @@ class MatchColors(io.ComfyNode):
             node_id="AdaIN_MatchColors",
             display_name="Match Colors (AdaIN)",
             category=CATEGORY,
-            description="Gives an image the colours of another by their moments. Useful after any diffusion output; needs no model.",
+            description="Gives an image the overall colours of another. Useful after any diffusion output; needs no model.",
             search_aliases=["color match", "color transfer", "colour match", "color grading", "match palette", "reinhard"],
             inputs=[
                 io.Image.Input("image", tooltip="What gets new colours: one picture or a batch. Transparency is kept as it is."),
@@ -58,9 +58,8 @@ class MatchColors(io.ComfyNode):
                     "method",
                     options=list(_METHODS),
                     default="covariance",
-                    tooltip="covariance (default): mean and covariance of RGB, which turns hues too. channels: mean and "
-                    "contrast of R, G and B alone, "
-                    "milder. chroma: as covariance, but the image's own light and dark stay.",
+                    tooltip="covariance (default): red, green and blue moved together, so that hues turn too. channels: mean and contrast "
+                    "of each alone, milder. chroma: as covariance, but the image's own light and dark stay.",
                 ),
                 io.Float.Input(
                     "strength",

@@ -113,7 +113,7 @@ def paint(
                     height, width = content.shape[-2:]
                     raise ImageError(
                         f"The device's memory is too small for one picture of {width} x {height} ({error}). "
-                        "Lower the content scale, scale the image down, or start ComfyUI with --cpu."
+                        "Lower content_scale, scale the image down, or start ComfyUI with --cpu."
                     ) from error
                 logging.warning("AdaIN: out of memory, going on with tiles of %d pixels", tile)
         else:

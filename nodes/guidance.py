@@ -59,7 +59,7 @@ class GuideModel(io.ComfyNode):
                     min=0.0,
                     max=1.0,
                     step=0.01,
-                    tooltip="When it ends. 1 (default) is the last step, so that the result has the style's moments; lower leaves "
+                    tooltip="When it ends. 1 (default) is the last step, so that the result has the style's statistics; lower leaves "
                     "the last, fine details to the model.",
                 ),
                 io.Combo.Input(

@@ -1,4 +1,4 @@
-"""AdaIN Latent: the moments of one latent for another."""
+"""AdaIN Latent: the statistics of one latent for another."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class MatchLatent(io.ComfyNode):
                 io.Latent.Input("samples", tooltip="What is changed: latents of pictures or of a video, from any model."),
                 io.Latent.Input(
                     "style",
-                    tooltip="Whose moments are wanted: VAE Encode of any picture or clip, of any size, with the same VAE; or frames of "
+                    tooltip="Whose statistics are wanted: VAE Encode of any picture or clip, of any size, with the same VAE; or frames of "
                     "the latent itself.",
                 ),
                 latent_strength_input(),
@@ -61,7 +61,7 @@ class MatchLatent(io.ComfyNode):
                 io.Mask.Input(
                     "style_mask",
                     optional=True,
-                    tooltip="From which part of the style, in white, the moments are taken. Not connected (default): all of it.",
+                    tooltip="From which part of the style, in white, the statistics are taken. Not connected (default): all of it.",
                 ),
             ],
             outputs=[
@@ -119,7 +119,7 @@ def latent_strength_input() -> io.Input:
         max=1.0,
         step=0.01,
         display_mode=io.NumberDisplay.slider,
-        tooltip="How far the moments move. 1 (default) is all the way to the style's; lower stops earlier, 0 changes nothing.",
+        tooltip="How far the statistics move. 1 (default) is all the way to the style's; lower stops earlier, 0 changes nothing.",
     )
 
 
@@ -128,6 +128,6 @@ def scope_input() -> io.Input:
         "frames",
         options=list(get_args(Scope)),
         default=get_args(Scope)[0],
-        tooltip="What has moments of its own. each frame (default): every picture of a batch and every frame of a video, so that none "
+        tooltip="What has statistics of its own. each frame (default): every picture of a batch and every frame of a video, so that none "
         "drifts. whole clip: all frames together, so that their differences stay; a batch of pictures then counts as one clip.",
     )

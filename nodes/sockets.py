@@ -117,7 +117,7 @@ def from_mask(mask: Tensor | None, edit: MaskEdit | None = None, size: torch.Siz
     planes = mask.reshape(-1, 1, *mask.shape[-2:])
     if not ((edit and edit.invert) or (planes > 0).any()):
         raise ImageError(
-            "The mask is black everywhere, so nothing would be stylised. Paint in white where the style applies; "
+            "The mask is black everywhere, so nothing would be painted. Paint in white where the style applies; "
             "a Load Image without transparency gives a black mask, so disconnect that."
         )
     return edit.checked(planes, size or planes.shape[-2:]) if edit else planes

@@ -41,7 +41,7 @@ class State(enum.Enum):
     """In the models folder, downloaded or placed by hand."""
     AVAILABLE = "available"
     """On the Hub."""
-    MANUAL = "by hand"
+    MANUAL = "one file by hand"
     """At least one file has to be placed in the models folder by hand."""
 
 

@@ -90,7 +90,9 @@ def model_files(server):
 def test_the_list_says_state_and_size(fresh):
     found = choices(fresh)
     assert found[0] == "adain-lite"
-    assert {"kuko6-puddle (download, 23 MB)", "naoto0804 (part by hand, 94 MB)", "seed (download, 23 MB)"} <= set(found)
+    assert {"kuko6-puddle (download, 23 MB)", "naoto0804 (one file must be downloaded by hand, 94 MB)", "seed (download, 23 MB)"} <= set(
+        found
+    )
     assert not any(name.startswith("vgg") for name in found)  # weights that are no model by themselves
 
 

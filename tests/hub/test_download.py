@@ -234,7 +234,7 @@ def test_a_wrong_file_under_the_right_name_is_left_alone(hub, folder):
 
 def test_a_file_that_is_on_no_hub(hub, tmp_path):
     add_entry(tmp_path, url="https://example.org/big.safetensors")
-    assert catalog.find_entry("big", tmp_path).state(tmp_path).value == "by hand"
+    assert catalog.find_entry("big", tmp_path).state(tmp_path).value == "one file by hand"
     sentence = refused(tmp_path)
     assert all(word in sentence for word in ("https://example.org/big.safetensors", sha256(BIG), str(tmp_path), "any name"))
     assert not hub.log

@@ -17,7 +17,7 @@ SMALLEST_TILE = 128
 """Side of the smallest tiles that are tried; below it hardly anything but the halo is computed."""
 
 CPU_TILE = 512
-"""On a CPU, tiles bound the memory, stay near the cache, and their buffers are small enough to be used again: docs/performance.md."""
+"""On a CPU, tiles bound the memory, stay near the cache, and their buffers are small enough to be used again: docs/lab/performance.md."""
 
 BLOCK = 3 * CPU_TILE
 """Where the features of the whole picture are not kept, those of a square of at most this side are, while its tiles are painted."""

@@ -1,4 +1,4 @@
-"""What README.md and docs/ tell a reader to type: every command parses, and what needs nothing from outside is run as written."""
+"""What the pages tell a reader to type: every command parses, and what needs nothing from outside is run as written."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from adain_style_transfer.adain.architectures.vgg19 import VGG19
 from adain_style_transfer.training.recipe import Recipe, read_recipe
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PROGRAMS = ("adain", "adain-train", "adain-evaluate", "python", "accelerate")
 
 Place = tuple[str, int]
@@ -28,20 +28,21 @@ def blocks() -> list[tuple[Place, str, str]]:
     """Where each block of code is, the language that its fence names, and its text."""
     found = []
     for page in PAGES:
+        name = page.relative_to(ROOT).as_posix()
         language, start, lines = None, 0, []
         for number, line in enumerate(page.read_text(encoding="utf-8").split("\n"), 1):
             if language is None and line.lstrip().startswith("```"):
                 language, start, lines = line.strip("` "), number, []
             elif language is not None and line.lstrip().startswith("```"):
-                found.append(((page.name, start), language, "\n".join(lines)))
+                found.append(((name, start), language, "\n".join(lines)))
                 language = None
             elif language is not None:
                 lines.append(line)
             elif line.startswith("    "):
-                found.append(((page.name, number), "", line))
+                found.append(((name, number), "", line))
             else:
                 spans = re.findall(r"`([^`]+)`", line)  # but for names of commands without what they need
-                found += [((page.name, number), "", code) for code in spans if not re.fullmatch(r"[\w-]+( [a-z]+){1,2}", code)]
+                found += [((name, number), "", code) for code in spans if not re.fullmatch(r"[\w-]+( [a-z]+){1,2}", code)]
     return found
 
 
@@ -203,7 +204,14 @@ def test_calls_in_the_text_exist(code):
         assert keyword in inspect.signature(function).parameters
 
 
+def test_the_video_section_runs():
+    scope = {"images": [samples.picture(24, 32, seed=i) for i in range(3)]}
+    (text,) = [text for (page, _), language, text in blocks() if page == "docs/video.md" and language == "python"]
+    exec(text, scope)
+    assert scope["frame"].shape == (1, 3, 24, 32)
+
+
 def test_links_lead_somewhere():
-    for page in PAGES:
+    for page in [*PAGES, ROOT / "CHANGELOG.md", *sorted((ROOT / "weights").glob("*.md"))]:
         for target in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8")):
             assert target.startswith("http") or (page.parent / target).exists(), f"{page.name}: {target}"

@@ -34,7 +34,7 @@ class LossNetwork(nn.Module):
     def __init__(self, path: str | os.PathLike[str]) -> None:
         super().__init__()
         if not Path(path).is_file():
-            raise ModelError(f"There is no loss network at {path}. Give a file of VGG-19 with --loss-network, such as vgg-normalised.")
+            raise ModelError(f"There is no loss network at {path}. Give a file of VGG-19 with --loss-network, or vgg-normalised.")
         try:
             layers = _layers(read_tensors(Path(path)))
             for name in (name for name in ENCODER if name != "pool"):

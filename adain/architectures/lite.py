@@ -129,7 +129,7 @@ class Residual(nn.Module):
 class Float32Conv2d(nn.Conv2d):
     """A convolution that keeps its weights as they are when the network goes to bfloat16.
 
-    In smooth areas AdaIN enlarges what the first layers see, and with it the rounding of bfloat16: docs/performance.md.
+    In smooth areas AdaIN enlarges what the first layers see, and with it the rounding of bfloat16: docs/lab/performance.md.
     """
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Float32Conv2d:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def no_proxy() -> Iterator[None]:
-    """No proxy for the client that gradio makes when it is imported, and for what it asks of its own server while it starts.
+    """Keep proxies from the client that gradio makes when it is imported, and from what it asks of its own server while it starts.
 
     Downloads go through the proxy as before and after. One that the client cannot use does not keep the app from starting.
     """

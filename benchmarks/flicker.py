@@ -42,11 +42,11 @@ class Clip:
     name: str
     frames: list[Tensor]
     back: list[tuple[Tensor, Tensor]]
-    """For each frame but the last: where its pixels are in the next one (a grid for grid_sample), and 1 where that shows the same."""
+    """Where the pixels of each frame but the last are in the next one (a grid for grid_sample), and 1 where that shows the same."""
 
 
 def cameras(kind: str, count: int) -> list[tuple[float, float, float, float]]:
-    """x, y (in half frames), share shown and gain of each frame."""
+    """The x, y (in half frames), share shown and gain of each frame."""
     steps = [i / (count - 1) for i in range(count)]
     generator = torch.Generator().manual_seed(0)
     hand = (torch.randn(count, 2, generator=generator) * 0.006).cumsum(0).tolist()
@@ -128,7 +128,7 @@ def strip(model: StyleTransferModel, style: adain.Style, clip: Clip, methods: di
 
 
 def style_loss(judge: Judge, frames: list[Tensor], clip: Clip, picture: Tensor) -> float:
-    """Mean over every sixth frame."""
+    """The mean style loss of every sixth frame."""
     wanted = judge.style(picture)
     losses = [judge.scores(frame, judge.content(clip.frames[i]), wanted).style for i, frame in enumerate(frames) if i % 6 == 0]
     return sum(losses) / len(losses)

@@ -48,7 +48,7 @@ class Result:
 
 
 def plain(model: VGG19, content: Tensor, style: Tensor) -> Tensor:
-    """encode both, AdaIN, decode: float32, contiguous, no care taken."""
+    """The pipeline as published, encode both, AdaIN, decode: float32, contiguous, no care taken."""
 
     def moments(f: Tensor) -> tuple[Tensor, Tensor]:
         flat = f.flatten(2)

@@ -32,7 +32,7 @@ class Listed(NamedTuple):
 
     @property
     def fingerprint(self) -> str:
-        """Changes when the catalogue names other files, not when they are downloaded."""
+        """A text that changes when the catalogue names other files, not when they are downloaded."""
         return " ".join(file.digest for file in self.entry.files)
 
     def path(self) -> Path:

@@ -45,7 +45,7 @@ def path_of(folder: str, name: str) -> str | None:
 
 
 def fingerprint(path: str) -> str:
-    """Changes whenever the file does, and when it is written anew."""
+    """A text that changes whenever the file does, and when it is written anew."""
     status = os.stat(path)
     return f"{status.st_mtime_ns}-{_digest(path, status.st_mtime_ns, status.st_size)}"
 

@@ -28,7 +28,7 @@ from .sockets import linked
 
 _PREVIEW_SIZE = 512
 _PREVIEW_SECONDS = 0.25
-"""Between two previews; more of them would cost more than they show."""
+"""The least time between two previews; more of them would cost more than they show."""
 
 
 class Reporter:

@@ -23,7 +23,7 @@ _SCHEDULES: Mapping[str, Callable[[float], float]] = {
     "fade in": lambda passed: passed,
     "rise and fall": lambda passed: 1 - abs(2 * passed - 1),
 }
-"""Share of the strength when a share of the way from start to end has passed."""
+"""The share of the strength when a share of the way from start to end has passed."""
 
 
 class GuideModel(io.ComfyNode):
@@ -115,7 +115,7 @@ class Guidance:
     """A post-CFG function: moves the denoised prediction's moments. Holds no state between steps."""
 
     styles: list[Tensor]
-    """As a VAE gives them."""
+    """Latents, as a VAE gives them."""
     weights: list[float]
     strength: float
     start: float

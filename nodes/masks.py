@@ -17,7 +17,7 @@ def mask_input() -> io.Input:
 
 
 def mask_edit_inputs() -> list[io.Input]:
-    """Those that go into a `MaskEdit` for `mask_input`. They are optional: prompts saved before they came have none."""
+    """The inputs that go into a `MaskEdit` for `mask_input`. They are optional: prompts saved before they came have none."""
     feather = io.Float.Input(
         "feather",
         default=0.0,
@@ -33,7 +33,7 @@ def mask_edit_inputs() -> list[io.Input]:
 
 
 def grow_input(measured_in: str) -> io.Input:
-    """`measured_in` says whose pixels are counted."""
+    """How far a mask is grown; `measured_in` says whose pixels are counted."""
     return io.Int.Input(
         "grow",
         default=0,

@@ -89,7 +89,7 @@ def _refuse_presets(model: str, prompt: Mapping[str, Any], node: str) -> None:
 
 
 def _fingerprint(name: str | None) -> str:
-    """Of the model that `model_path` would give, without downloading it; none for a name that a link will bring."""
+    """The fingerprint of the model that `model_path` would give, without downloading it; empty for a name that a link will bring."""
     if name is None:
         return ""
     path = _local(name)

@@ -64,7 +64,7 @@ def paint_sequence(
     scale: float,
     chunk: int,
 ) -> Tensor:
-    """As `frames.paint`, but the pictures follow each other in time."""
+    """What `frames.paint` gives, for pictures that follow each other in time."""
     content = check_image(content, "image")
     regions = () if isinstance(style, TimedStyle) else regions_of(style)
     content = content.expand(count_of(content, regions), -1, -1, -1)
@@ -95,7 +95,7 @@ def paint_sequence(
 
 @contextmanager
 def explained_lack_of_memory(width: int, height: int) -> Iterator[None]:
-    """Turns what is raised when the memory does not do for one frame into an ImageError."""
+    """Turn what is raised when the memory does not do for one frame into an ImageError."""
     try:
         yield
     except Exception as error:

@@ -83,7 +83,7 @@ def weighted(choice: Mapping[str, Any] | None, beyond: Mapping[str, object], few
 
 
 def from_image(image: Tensor, name: str = "image") -> tuple[Tensor, Tensor | None]:
-    """RGB [B, 3, H, W] and alpha [B, 1, H, W] (None if there is none) of an IMAGE [B, H, W, 1, 3 or 4]; views, not copies.
+    """The RGB [B, 3, H, W] and alpha [B, 1, H, W] (None if there is none) of an IMAGE [B, H, W, 1, 3 or 4]; views, not copies.
 
     `name` is that of the input.
     """
@@ -107,7 +107,7 @@ def to_image(rgb: Tensor, alpha: Tensor | None = None) -> Tensor:
 
 
 def from_mask(mask: Tensor | None, edit: MaskEdit | None = None, size: torch.Size | None = None) -> Tensor | None:
-    """[B, 1, H, W] of a MASK [B, H, W] or [H, W], edited at the `size` (height, width) of the picture (default: its own).
+    """The planes [B, 1, H, W] of a MASK [B, H, W] or [H, W], edited at the `size` (height, width) of the picture (default: its own).
 
     Raises ImageError if it is black everywhere.
     """

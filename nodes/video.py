@@ -93,7 +93,7 @@ class Video(io.ComfyNode):
 
 
 def _in_memory(managed: ManagedModel, video: Any, make: MakeTask, stability: Stability, color: ColorMode) -> Any:
-    """A video that another node made of images: it is in memory as it is, and encoding it would lose quality."""
+    """The painted video of one that another node made of images: it is in memory as it is, and encoding it would lose quality."""
     parts = video.get_components()
     frames = parts.images[..., :3].movedim(-1, 1)
     chunk = min(len(frames), frames_at_once(frames.shape[-2] * frames.shape[-1]))
@@ -109,7 +109,7 @@ def _in_memory(managed: ManagedModel, video: Any, make: MakeTask, stability: Sta
 
 
 def _from_file(managed: ManagedModel, video: Any, make: MakeTask, stability: Stability, color: ColorMode) -> Any:
-    """Into a file in ComfyUI's temporary folder, which it empties when it starts."""
+    """The painted video as a file in ComfyUI's temporary folder, which ComfyUI empties when it starts."""
     from ..adain.media.video_files.convert import Frame, convert, partial_of  # ComfyUI has PyAV, but older ones may lack what this needs
 
     folder = Path(folder_paths.get_temp_directory())

@@ -17,12 +17,12 @@ COLOR_EPS = 1e-4
 
 
 def mean(x, mask):
-    """Equation 5, each pixel counted as often as its mask says."""
+    """The mean, equation 5, each pixel counted as often as its mask says."""
     return np.array([(channel * mask).sum() / mask.sum() for channel in x])
 
 
 def deviation(x, mask, correction=0):
-    """Equation 6."""
+    """The standard deviation, equation 6."""
     mu = mean(x, mask)
     return np.array([np.sqrt((mask * (x[c] - mu[c]) ** 2).sum() / (mask.sum() - correction) + EPS) for c in range(len(x))])
 
@@ -52,7 +52,7 @@ def monge_kantorovich(source, target):
 
 
 def adain(x, mu_x, sigma_x, mu_y, sigma_y):
-    """Equation 8."""
+    """AdaIN itself, equation 8."""
     out = np.empty_like(x)
     for c in range(len(x)):
         out[c] = sigma_y[c] * (x[c] - mu_x[c]) / sigma_x[c] + mu_y[c]
@@ -126,7 +126,7 @@ def stylize(network, content, styles, shares=None, alpha=1.0, masks=None, measur
 
 
 def pad(x, stride):
-    """[C, H, W] grown at the right and bottom: mirrored at the last pixel, then the mirrored first pixel repeated."""
+    """The image [C, H, W] grown at the right and bottom: mirrored at the last pixel, then the mirrored first pixel repeated."""
     height, width = (max(2 * stride, -(-n // stride) * stride) for n in x.shape[1:])
     rows = [mirror(i, x.shape[1]) for i in range(height)]
     columns = [mirror(j, x.shape[2]) for j in range(width)]
@@ -147,7 +147,7 @@ def shrink(mask, stride, size):
 
 
 def convolution(x, weight, bias, stride=1):
-    """Borders are reflected for 3x3 kernels."""
+    """A convolution, whose borders are reflected for 3x3 kernels."""
     k = weight.shape[-1]
     grown = np.pad(x, [(0, 0), (k // 2, k // 2), (k // 2, k // 2)], mode="reflect")
     height, width = -(-x.shape[1] // stride), -(-x.shape[2] // stride)
@@ -176,7 +176,7 @@ def upsample(x):
 
 
 class Network:
-    """Weights by the names of the model file."""
+    """A network: weights by the names of the model file."""
 
     def __init__(self, state):
         self.state = {key: value.double().numpy() for key, value in state.items()}

@@ -51,7 +51,7 @@ def published_kuko6():
 
 
 def picture(height, width, seed=0, batch=1):
-    """[batch, 3, height, width] in 0..1: noise on colours that drift over the picture, in other colours for each seed."""
+    """A picture [batch, 3, height, width] in 0..1: noise on colours that drift over the picture, in other colours for each seed."""
     generator = torch.Generator().manual_seed(seed)
     y = torch.linspace(-1, 1, height).view(1, 1, -1, 1)
     x = torch.linspace(-1, 1, width).view(1, 1, 1, -1)
@@ -61,7 +61,7 @@ def picture(height, width, seed=0, batch=1):
 
 
 def soft_mask(height, width, seed=0):
-    """[1, 1, height, width] in 0..1, with whole areas of 0 and of 1."""
+    """A mask [1, 1, height, width] in 0..1, with whole areas of 0 and of 1."""
     generator = torch.Generator().manual_seed(seed)
     return (torch.rand(1, 1, height, width, generator=generator) * 2 - 0.5).clamp(0, 1)
 

@@ -33,7 +33,7 @@ def find_images(folder: str | os.PathLike[str]) -> list[Path]:
 
 
 def _is_hidden(path: Path) -> bool:
-    """Such as ._photo.jpg of macOS, and temporary files."""
+    """Whether `path` is hidden, as ._photo.jpg of macOS and temporary files are."""
     return any(part.startswith(".") for part in path.parts)
 
 
@@ -103,7 +103,7 @@ class Crops(Dataset[tuple[Tensor, int]]):
 
 
 def _jittered(image: Image.Image, amount: float, rng: random.Random) -> Image.Image:
-    """Other colours, the same strokes: more palettes than there are artworks, and as many bright ones as dark ones."""
+    """A picture with other colours and the same strokes: more palettes than there are artworks, and as many bright ones as dark ones."""
     for enhance in (ImageEnhance.Color, ImageEnhance.Contrast):
         image = enhance(image).enhance(rng.uniform(1 - 0.5 * amount, 1 + amount))
     if rng.random() < 0.3 * amount:
@@ -114,5 +114,5 @@ def _jittered(image: Image.Image, amount: float, rng: random.Random) -> Image.Im
 
 
 def to_float(crops: Tensor, device: torch.device) -> Tensor:
-    """uint8 [B, 3, H, W] as float 0..1 on `device`, channels last."""
+    """The pictures uint8 [B, 3, H, W] as float 0..1 on `device`, channels last."""
     return crops.to(device).float().div_(255).contiguous(memory_format=torch.channels_last)

@@ -36,7 +36,7 @@ from .losses import LossNetwork
 from .metrics import Judge, Scores, eight_bit
 
 SCORED = 512
-"""Short side in pixels at which pictures are scored; contents are scaled to it, styles are scored as they are."""
+"""The short side in pixels at which pictures are scored; contents are scaled to it, styles are scored as they are."""
 
 Painter = Callable[[Tensor], Callable[[Tensor], Tensor]]
 """Takes a style picture [1, 3, h, w] and returns what paints contents [1, 3, H, W] in it; all in 0..1."""
@@ -77,7 +77,7 @@ class Evaluation:
         self._styles = {name: judge.style(_read(path)) for name, path in self._files["style"].items()}
 
     def of_painter(self, painter: Painter, size: int = SCORED, clip: Path | None = None) -> Report:
-        """Of what `painter` makes of contents with a short side of `size`, and of styles scaled likewise.
+        """The report on what `painter` makes of contents with a short side of `size`, and of styles scaled likewise.
 
         `clip` is the photograph that is filmed for temporal consistency (default: the first content).
         """
@@ -97,7 +97,7 @@ class Evaluation:
         return self._report(pictures(), len(contents) * len(styles), flicker)
 
     def of_folder(self, folder: Path) -> Report:
-        """Of the files CONTENT__STYLE.png in `folder`. Raises ImageError for names that are no content or style."""
+        """The report on the files CONTENT__STYLE.png in `folder`. Raises ImageError for names that are no content or style."""
         files = [path for path in find_images(folder) if "__" in path.stem]
         if not files:
             raise ImageError(f"No picture below {folder} is named CONTENT__STYLE.png. Make them with `adain stylize --pairs`.")
@@ -145,7 +145,7 @@ def mean(scores: Sequence[Scores]) -> dict[str, float]:
 
 
 def _by_name(paths: Sequence[Path]) -> dict[str, Path]:
-    """By stem, which names pairs. Raises ImageError if two are called the same."""
+    """The files by stem, which names pairs. Raises ImageError if two are called the same."""
     named = {path.stem: path for path in paths}
     for path in paths:
         if named[path.stem] != path:
@@ -154,7 +154,7 @@ def _by_name(paths: Sequence[Path]) -> dict[str, Path]:
 
 
 def _read(path: Path, size: int = 0) -> Tensor:
-    """[1, 3, H, W], with a short side of `size` pixels if given."""
+    """The picture at `path`, [1, 3, H, W], with a short side of `size` pixels if given."""
     image = read_picture(path).rgb
     return _scaled(image, size / min(image.shape[-2:])) if size else image
 

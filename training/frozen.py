@@ -12,7 +12,7 @@ from ..adain.moments import Statistics, channel_moments
 from .losses import adain_target, covariances
 
 Network = Callable[[Tensor], Sequence[Tensor]]
-"""Images [B, 3, H, W] in 0..1, channels last, to the features of each level."""
+"""A network from images [B, 3, H, W] in 0..1, channels last, to the features of each level."""
 
 
 class StyleTarget(NamedTuple):

@@ -11,7 +11,7 @@ from ..adain.architectures.base import BLOCKS4, BLOCKS8, BLOCKS16, Base
 from ..adain.architectures.lite import Lite
 
 NOISE = 0.02
-"""Deviation, relative to a fresh layer's, of what the new channels first say to the old ones; none would leave them equal longer."""
+"""The deviation, relative to a fresh layer's, of what the new channels first say to the old ones; none would leave them equal longer."""
 
 
 @torch.no_grad()
@@ -37,7 +37,7 @@ Parameters = Mapping[str, Tensor]
 
 
 def _place(old: Parameters, source: str, new: Parameters, target: str) -> None:
-    """`source` in the first channels of `target`; these hardly listen to the others, which begin as fresh weights."""
+    """Put `source` into the first channels of `target`; these hardly listen to the others, which begin as fresh weights."""
     weight, bias = old[f"{source}.weight"], old[f"{source}.bias"]
     outputs, inputs = weight.shape[:2]
     new[f"{target}.weight"][:outputs] *= NOISE
@@ -51,7 +51,7 @@ def _silence(new: Parameters, layer: str) -> None:
 
 
 def _place_pixels(old: Parameters, new: Parameters) -> None:
-    """x = (leaky(x) - leaky(-x)) / 1.1: the residual passes the activation between the thin layers as two channels a colour."""
+    """Use x = (leaky(x) - leaky(-x)) / 1.1: the residual passes the activation between the thin layers as two channels a colour."""
     weight, bias = old["decoder.pixels.weight"], old["decoder.pixels.bias"]
     thin, pixels = new["decoder.thin.weight"], new["decoder.pixels.weight"]
     count, width = weight.shape[:2]
@@ -65,7 +65,7 @@ def _place_pixels(old: Parameters, new: Parameters) -> None:
 
 
 def _place_modulation(lite: Lite, model: Base) -> None:
-    """The best approximation of the modulations through the narrow layer; the new inputs begin faint, the new outputs at zero."""
+    """Put in the best approximation of the modulations through the narrow layer; the new inputs begin faint, the new outputs at zero."""
     u, s, v = torch.linalg.svd(lite.modulation.weight, full_matrices=False)
     rank = min(len(model.code.weight), len(s))
     model.modulation.weight.zero_()

@@ -18,11 +18,11 @@ from ..adain.moments import Statistics, channel_moments
 from ..weights.checkpoints import read_tensors
 
 LEVEL_WIDTHS = [64, 128, 256, 512]
-"""Channels of VGG-19 at relu1_1, relu2_1, relu3_1 and relu4_1."""
+"""The channels of VGG-19 at relu1_1, relu2_1, relu3_1 and relu4_1."""
 
 
 class LossNetwork(nn.Module):
-    """VGG-19 to relu4_1, frozen: RGB [B, 3, H, W] in 0..1 to the features at relu1_1, relu2_1, relu3_1 and relu4_1.
+    """A frozen VGG-19 to relu4_1: RGB [B, 3, H, W] in 0..1 to the features at relu1_1, relu2_1, relu3_1 and relu4_1.
 
     Read from a file of VGG-19 as `vgg_normalised.pth` or torchvision names its layers, or with `conv1_1.weight` ..
     `conv4_1.bias` and a first layer that takes RGB in 0..1. Channels with a mean activation of about 1, as in
@@ -88,18 +88,18 @@ def _layers(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def adain_target(content: Tensor, style: Statistics) -> Tensor:
-    """t = AdaIN(content, style), the paper's content target, for relu4_1 features [B, C, H, W]; float32."""
+    """The tensor t = AdaIN(content, style), the paper's content target, for relu4_1 features [B, C, H, W]; float32."""
     content = content.float()
     return affine(channel_moments(content).statistics(), style)(content)
 
 
 def content_loss(features: Tensor, target: Tensor) -> Tensor:
-    """Equation 12 as mean squared error."""
+    """The content loss, equation 12, as mean squared error."""
     return F.mse_loss(features.float(), target)
 
 
 def style_loss(features: Sequence[Tensor], style: Sequence[Statistics]) -> Tensor:
-    """Equation 13: over the four levels, mean squared differences of channel means and of standard deviations."""
+    """The style loss, equation 13: over the four levels, mean squared differences of channel means and of standard deviations."""
     terms = []
     for feature, wanted in zip(features, style, strict=True):
         got = channel_moments(feature).statistics()
@@ -108,12 +108,12 @@ def style_loss(features: Sequence[Tensor], style: Sequence[Statistics]) -> Tenso
 
 
 def range_loss(image: Tensor) -> Tensor:
-    """Mean squared distance of pixels outside 0..1, where clamping would cut the gradient and the picture."""
+    """The mean squared distance of pixels outside 0..1, where clamping would cut the gradient and the picture."""
     return (image - image.clamp(0, 1)).float().square().mean()
 
 
 def variation_loss(image: Tensor) -> Tensor:
-    """Total variation: mean absolute difference of neighbouring pixels, against noise and grids."""
+    """The total variation: mean absolute difference of neighbouring pixels, against noise and grids."""
     image = image.float()
     return image.diff(dim=2).abs().mean() + image.diff(dim=3).abs().mean()
 
@@ -124,7 +124,7 @@ def covariances(features: Sequence[Tensor]) -> list[Tensor]:
 
 
 def covariance_loss(features: Sequence[Tensor], wanted: Sequence[Tensor]) -> Tensor:
-    """Squared distances of the `covariances` from those of the style, relative to the size of both, so that no style outweighs another."""
+    """The squared distances of the `covariances` from the style's, relative to the size of both, so that no style outweighs another."""
     terms = []
     for got, aim in zip(covariances(features), wanted, strict=True):
         size = (got.detach().square() + aim.square()).sum((1, 2)) + 1e-6
@@ -133,7 +133,7 @@ def covariance_loss(features: Sequence[Tensor], wanted: Sequence[Tensor]) -> Ten
 
 
 def grid_loss(image: Tensor, side: int = 4, window: int = 8) -> Tensor:
-    """Mean squared mean by pixel phase: what repeats every `side` pixels within windows of `side * window`, as upsampling prints it.
+    """The mean squared mean by pixel phase: what repeats every `side` pixels within windows of `side * window`, as upsampling prints it.
 
     A photograph has none of it; what is smooth is taken off first.
     """

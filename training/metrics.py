@@ -17,7 +17,7 @@ from .losses import LossNetwork, content_loss, style_loss
 
 @dataclass(frozen=True)
 class Scores:
-    """Of one picture, or the mean over several."""
+    """The scores of one picture, or their mean over several."""
 
     style: float
     """Style loss over relu1_1 to relu4_1, without a weight; 0 has the style's statistics."""
@@ -64,7 +64,7 @@ class Judge:
         return Style(image, [channel_moments(feature).statistics() for feature in self._features(image)])
 
     def scores(self, picture: Tensor, content: Content, style: Style) -> Scores:
-        """Of `picture`, which has the size of the content."""
+        """The scores of `picture`, which has the size of the content."""
         features = self._features(picture)
         return Scores(
             style_loss(features, style.statistics).item(),

@@ -20,7 +20,7 @@ _SIDE = 192
 
 
 def preview(model: StyleTransferModel, recipe: Recipe) -> Tensor:
-    """[1, 3, H, W] in 0..1: styles down the left, contents along the top, and `model`'s pictures between."""
+    """A sheet [1, 3, H, W] in 0..1: styles down the left, contents along the top, and `model`'s pictures between."""
     contents, styles = (_samples(folder) for folder in (recipe.content, recipe.style))
     rows = [torch.cat([torch.ones(1, 3, _SIDE, _SIDE), *contents], 3)]
     for style in styles:

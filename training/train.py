@@ -69,7 +69,7 @@ _VGG = {
     "vgg19": (VGG19, "vgg-normalised", NAOTO_ENCODER, ""),
     "kuko6": (Kuko6, "vgg19-torchvision", SOURCE_ENCODER, "features."),
 }
-"""Architecture with a frozen encoder -> its class, the catalogue's encoder for it, and how that one names its layers."""
+"""An architecture with a frozen encoder -> its class, the catalogue's encoder for it, and how that one names its layers."""
 
 
 class Trainer:
@@ -224,7 +224,7 @@ class StoppedError(AdaINError):
 
 
 class Rendering(nn.Module):
-    """Content and style images to pictures: the forward pass of a whole model that accelerate wraps."""
+    """A network from content and style images to pictures: the forward pass of a whole model that accelerate wraps."""
 
     def __init__(self, model: StyleTransferModel) -> None:
         super().__init__()
@@ -236,7 +236,7 @@ class Rendering(nn.Module):
 
 
 class Decoding(nn.Module):
-    """`decode` of a model whose encoder is frozen: the forward pass that accelerate wraps."""
+    """A network that is `decode` of a model whose encoder is frozen: the forward pass that accelerate wraps."""
 
     def __init__(self, model: StyleTransferModel) -> None:
         super().__init__()

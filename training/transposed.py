@@ -9,7 +9,7 @@ from ..adain.architectures.kuko6 import Kuko6
 from ..adain.architectures.vgg19 import VGG19
 
 _MEAN, _STD = 0.45, 0.25
-"""Of photographs in RGB 0..1."""
+"""The mean and deviation of photographs in RGB 0..1."""
 
 
 @torch.no_grad()

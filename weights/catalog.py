@@ -36,11 +36,11 @@ class State(enum.Enum):
     """Where a catalogue entry's weights are; the value is a word to show."""
 
     EMBEDDED = "embedded"
-    """In this package, whole."""
+    """The weights are in this package, whole."""
     DOWNLOADED = "downloaded"
-    """In the models folder, downloaded or placed by hand."""
+    """The weights are in the models folder, downloaded or placed by hand."""
     AVAILABLE = "available"
-    """On the Hub."""
+    """The weights are on the Hub."""
     MANUAL = "one file by hand"
     """At least one file has to be placed in the models folder by hand."""
 
@@ -121,10 +121,10 @@ class File:
 
     path: str
     bytes: int = 0
-    """Size; 0 for a file of which only some tensors are read."""
+    """The size; 0 for a file of which only some tensors are read."""
     sha256: str = ""
     source: Source | None = None
-    """Where the Hub has it; None if it ships with this package or has to be placed by hand."""
+    """The place on the Hub; None if it ships with this package or has to be placed by hand."""
     mirrors: tuple[Source, ...] = ()
     """Other places on the Hub with the very same file."""
     url: str = ""
@@ -160,7 +160,7 @@ class Entry:
     id: str
     title: str
     architecture: str
-    """Empty for weights that are no model by themselves."""
+    """The name of the architecture, empty for weights that are no model by themselves."""
     license: str
     notes: str
     files: tuple[File, ...]

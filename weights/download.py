@@ -47,7 +47,7 @@ T = TypeVar("T")
 
 _TRIES = 4
 _LONGEST_WAIT = 60
-"""Seconds; a server that asks for more is not waited for."""
+"""The most seconds to wait; a server that asks for more is not waited for."""
 
 # The base of all transport errors, which is requests' in old versions of huggingface_hub and httpx's in new ones.
 TRANSPORT_ERRORS = cast("tuple[type[Exception], ...]", (HfHubHTTPError.__mro__[1], OSError))
@@ -61,7 +61,7 @@ class Remote(NamedTuple):
 
     size: int | None
     etag: str
-    """sha256 of a large file, git's name for a small one."""
+    """The sha256 of a large file, git's name for a small one."""
 
 
 def url_of(source: Source) -> str:
@@ -207,7 +207,7 @@ def explain(error: Exception, task: Task) -> str:
 
 
 def unknown_cause(error: BaseException) -> Cause:
-    """For what only the client itself understands."""
+    """The cause to name where only the client itself understands what is wrong."""
     text = " ".join(str(error).split())
     return Cause(f"{constants.ENDPOINT} does not answer like a Hub ({type(error).__name__}: {text})", "Check HF_ENDPOINT and the proxy")
 

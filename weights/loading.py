@@ -85,7 +85,7 @@ def default_device() -> torch.device:
 
 
 def default_dtype(device: torch.device) -> torch.dtype:
-    """float16 on a GPU; on a CPU bfloat16 where it has instructions for it, else float32."""
+    """The fastest precision without visible loss: float16 on a GPU, bfloat16 on a CPU with instructions for it, else float32."""
     if device.type == "cuda":
         return torch.float16
     # A private name, but the only question torch answers about AVX512-BF16; without it float32 is right, only slower.

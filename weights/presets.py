@@ -1,4 +1,4 @@
-"""Style presets: the moments of public-domain pictures, embedded beside the model that measured them."""
+"""Style presets: the statistics of public-domain pictures, embedded beside the model that measured them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Preset(NamedTuple):
     artist: str
     file: str
     size: int = 0
-    """Short side in pixels at which it was measured; 0: that of the file."""
+    """The short side in pixels at which the work was measured; 0 is the short side of its file."""
 
 
 def presets() -> dict[str, Preset]:

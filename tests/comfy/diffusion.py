@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from .server import ComfyServer, Prompt, find_comfyui, python_of, running
 
 SD_SCALE = 0.18215
-"""From a VAE's latents to those of Stable Diffusion 1.5."""
+"""The factor from a VAE's latents to those of Stable Diffusion 1.5."""
 
 _runs = itertools.count()
 
@@ -70,7 +70,10 @@ def text_to_image(*patches, batch=1, **sampler) -> Prompt:
 
 
 def text_to_video(*patches, **sampler) -> Prompt:
-    """The same with a video model, whose space differs from its VAE's in the mean and deviation of each channel; 3 latent frames."""
+    """A prompt as that of `text_to_image`, for 3 latent frames of a video model.
+
+    The model's space differs from its VAE's in the mean and deviation of each channel.
+    """
     settings = {"seed": 3, "steps": 3, "cfg": 3.0, "sampler_name": "euler", "scheduler": "simple", "denoise": 1.0}
     conditions = {"positive": ["3", 0], "negative": ["3", 0], "latent_image": ["4", 0]}
     return _sampled(

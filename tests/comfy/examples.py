@@ -59,10 +59,10 @@ _NOTES = {
 
 _SHOWN = ("quick_start", "two_styles_blended", "sky_and_ground", "style_grid", "guided_text_to_image")
 _ASKING = ("guided_text_to_image",)
-"""Shown as they are before they run: they ask for a checkpoint."""
+"""Workflows that are shown as they are before they run: they ask for a checkpoint."""
 
 _PAINTED = {"color_match_after_diffusion"}
-"""Where a painted sample stands in for what a checkpoint makes; elsewhere it is the sample as it is."""
+"""Workflows in which a painted sample stands in for what a checkpoint makes; elsewhere it is the sample as it is."""
 
 _CAPTIONS = {
     "after_diffusion": "a photograph stands in for the checkpoint's picture",
@@ -293,7 +293,7 @@ def _side_by_side(content: Tensor, result: Tensor) -> Image.Image:
 
 
 def _save(image: Image.Image, path: Path, width: int) -> None:
-    """As JPEG of at most `width` pixels and 60 kB."""
+    """Save `image` as JPEG of at most `width` pixels and 60 kB."""
     image = image.convert("RGB")
     image.thumbnail((width, width), Image.Resampling.LANCZOS)
     for quality in range(90, 30, -5):

@@ -29,7 +29,7 @@ FAULTS = Path(__file__).parent / "faults"
 EXAMPLES = REPOSITORY / "example_workflows"
 
 _SECONDS_TO_BOOT = 400
-"""Six to ten on an idle machine; the tests may share theirs."""
+"""How long ComfyUI may take to start: six to ten seconds on an idle machine, but the tests may share theirs."""
 
 Prompt = dict[str, dict[str, Any]]
 """A workflow in API format: node id -> class_type and inputs."""

@@ -56,7 +56,7 @@ class Fault:
 class Repo:
     files: dict = field(default_factory=dict)
     token: str = ""
-    """Needed to see it."""
+    """The token that is needed to see the repository."""
     refused: str = ""
     """A token that has expired: whoever sends it gets 401, though the repository is public."""
     gated: bool = False

@@ -222,9 +222,9 @@ def _read(path: Path) -> dict[str, Entry]:
         table = read_toml(path)
         return {name: _entry(name, values, f"{path}, [{name}]") for name, values in table.items()}
     except (OSError, UnicodeDecodeError, MemoryError) as error:
-        raise ModelError(f"The catalogue {path} cannot be read ({error}).") from error
+        raise ModelError(f"The catalogue {path} cannot be read ({error}). Make it readable, or move it away.") from error
     except (ValueError, RecursionError) as error:  # besides syntax: numbers of thousands of digits, brackets nested as deep
-        raise ModelError(f"The catalogue {path} is not valid TOML: {error}.") from error
+        raise ModelError(f"The catalogue {path} is not valid TOML: {error}. Correct it, or move it away.") from error
 
 
 def _entry(name: str, values: object, where: str) -> Entry:

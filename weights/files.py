@@ -43,7 +43,8 @@ def model_from_state(state: Mapping[str, Tensor], source: str) -> StyleTransferM
             model = module.from_state(state)
         model.load_state_dict({key: value.to("meta") for key, value in state.items()}, assign=True)
     except (RuntimeError, KeyError, IndexError, TypeError, ValueError, ZeroDivisionError) as error:  # a RuntimeError lists all misfits
-        raise ModelError(f"{source} looks like {module.__name__.split('.')[-1]} but does not fit it: {reason(error)}") from error
+        kind = module.__name__.split(".")[-1]
+        raise ModelError(f"{source} looks like {kind} but does not fit it: {reason(error)}. Export it again.") from error
     for key, value in state.items():
         if not value.float().isfinite().all():
             raise ModelError(f"{source} is damaged: the tensor {key} holds NaN or infinite values. Export it again.")

@@ -6,7 +6,7 @@ import io
 from typing import Any
 
 from ...errors import VideoError
-from .ffmpeg import BROKEN, UnknownCodecError, av
+from .ffmpeg import BROKEN, av
 from .pixels import has_alpha
 
 _VIDEO = {"webm": "libvpx-vp9", "ogg": "libvpx", "ogv": "libvpx", "gif": "gif", "webp": "libwebp_anim", "apng": "apng", "asf": "wmv2"}
@@ -40,11 +40,16 @@ def video_encoder(codec: str) -> Any:
     """The encoder of that name, or of the codec of that name. Raises VideoError."""
     try:
         encoder = av.Codec(codec, "w")
-    except UnknownCodecError as error:
+    except ValueError as error:
         raise VideoError(f"There is no video encoder {codec!r}. Try libx264, libx265, libvpx-vp9, libsvtav1 or ffv1.") from error
     if encoder.type != "video":
         raise VideoError(f"{codec!r} does not encode video. Try libx264, libx265, libvpx-vp9, libsvtav1 or ffv1.")
     return encoder
+
+
+def formats_of(encoder: Any) -> list[str]:
+    """The names of the pixel formats that an encoder takes."""
+    return [form.name for form in encoder.video_formats or []]
 
 
 def audio_codec(container: Any) -> str:
@@ -77,7 +82,6 @@ def keeps_alpha(container: Any, encoder: Any, pixel_format: str) -> bool:
 
 def pixel_format(source: Any, encoder: Any, size: tuple[int, int], transparent: bool, eight_bits: bool) -> str:
     """The encoder's pixel format (height, width known) that is nearest to `source`'s, with or without alpha."""
-    supported = [form.name for form in encoder.video_formats or []]
     if encoder.name == "gif":
         return PALETTE
     if transparent and encoder.canonical_name in _ALPHA_BESIDE:
@@ -92,9 +96,9 @@ def pixel_format(source: Any, encoder: Any, size: tuple[int, int], transparent: 
     odd = height % 2 or width % 2
     if (height % 2 and "420" in wanted) or (width % 2 and ("420" in wanted or "422" in wanted)):
         wanted = wanted.replace("420", "444").replace("422", "444")
+    candidates = [wanted, ("yuva" if transparent else "yuv") + ("444p" if odd else "420p")]
+    supported = formats_of(encoder)
     if transparent:
-        candidates = [wanted, "yuva444p" if odd else "yuva420p", "yuva444p10le", "rgba", "bgra", "argb"]
+        candidates += ["yuva444p10le", "rgba", "bgra", "argb"]
         supported = [form.name for form in encoder.video_formats or [] if has_alpha(form)] or supported
-    else:
-        candidates = [wanted, "yuv444p" if odd else "yuv420p"]
     return next((name for name in candidates if name in supported), supported[0] if supported else "yuv420p")

@@ -10,6 +10,7 @@ import io
 import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,14 +18,16 @@ from typing import Any
 from torch import Tensor
 
 from ...errors import VideoError, reason
-from .ffmpeg import BROKEN, BitStreamFilterContext, Source, opened
-from .reader import Frame, Report, VideoReader, frames
-from .writer import NOT_RESUMABLE, SETTINGS, Encoding, VideoWriter
+from .encoder import Encoding
+from .ffmpeg import BROKEN, Source, av, opened
+from .frames import Frame
+from .reader import Report, VideoReader, frames
+from .writer import NOT_RESUMABLE, SETTINGS, VideoWriter
 
 __all__ = ["Encoding", "Frame", "Paint", "VideoReader", "convert", "frames", "partial_of"]
 
 Paint = Callable[[Iterator[Frame]], Iterator[Tensor]]
-"""Takes the frames of a video and gives, in order, one picture [1, 3, H, W] in 0..1 for each."""
+"""Takes the frames of a video and gives, in order, one picture [1, 3, H, W] in 0..1 for each that is to be `painted`."""
 
 
 def convert(
@@ -39,7 +42,7 @@ def convert(
     resume: bool = False,
     warmup: int = 0,
     report: Report = lambda sentence: None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> int:
     """Write the video `source`, its frames painted, to `target`; the number of frames.
 
@@ -49,10 +52,8 @@ def convert(
     and gives those that are to be `painted`: from `warmup` before the first one that is needed. Raises VideoError.
     """
     target = Path(target)
-    partial = partial_of(target)
-    previous = _beside(target, "previous")
+    partial, previous = partial_of(target), _beside(target, "previous")
     _check_target(target, source)
-    progress = progress or (lambda done, total: None)
     with VideoReader(source, start, duration, report) as reader:
         done = 0
         if resume:
@@ -60,13 +61,11 @@ def convert(
             if partial.exists() and not previous.exists():
                 partial.replace(previous)
             done = _resumable(previous, settings) if previous.exists() else 0
-        writer = VideoWriter(partial, reader, encoding or Encoding(), settings, report)
-        reader.flat = not writer.keeps_alpha
-        earlier = _packets(previous, done)
-        shown: deque[Frame] = deque()
         written = done
+        painted: deque[Frame] = deque()
+        """The frames whose pictures are awaited."""
 
-        def wanted() -> Iterator[Frame]:
+        def decoded() -> Iterator[Frame]:
             for item in reader:
                 if not isinstance(item, Frame):
                     writer.copy(item)
@@ -74,15 +73,19 @@ def convert(
                 progress(written, reader.length)
                 if item.index < done:
                     writer.pass_on(next(earlier), item)
-                if item.index >= done - warmup:
-                    shown.append(replace(item, image=item.image[..., :0, :0]))
-                    yield item
-                else:
+                if item.index < done - warmup:
                     yield replace(item, painted=False)
+                else:
+                    painted.append(item)
+                    yield item
 
-        try:
-            for image in paint(wanted()):
-                frame = shown.popleft()
+        with (
+            closing(VideoWriter(partial, reader, encoding or Encoding(), settings)) as writer,
+            closing(_packets(previous, done)) as earlier,
+        ):
+            reader.flat = not writer.keeps_alpha
+            for image in paint(decoded()):
+                frame = painted.popleft()
                 if frame.index < done:
                     continue
                 writer.write(frame, image)
@@ -90,9 +93,6 @@ def convert(
                 progress(written, max(written, reader.length))
                 if written == done + 1:
                     previous.unlink(missing_ok=True)
-        finally:
-            earlier.close()
-            writer.close()
     if not written:
         raise VideoError(f"No frame of {reader.name} can be decoded. The file is damaged.")
     previous.unlink(missing_ok=True)
@@ -125,6 +125,9 @@ def _check_target(target: Path, source: Source) -> None:
         raise VideoError(f"{target} cannot be written ({reason(error)}). Choose another name for the output.") from error
 
 
+# Resuming
+
+
 def _resumable(path: Path, settings: str) -> int:
     """How many frames of an interrupted run can be kept."""
     try:
@@ -150,9 +153,9 @@ def _packets(path: Path, count: int) -> Generator[Any, None, None]:
     with opened(path) as container:
         stream = container.streams.video[0]
         name = {"h264": "h264_mp4toannexb", "hevc": "hevc_mp4toannexb"}.get(stream.codec_context.codec.canonical_name)
-        convert = BitStreamFilterContext(name, stream).filter if name else lambda packet: [packet]
+        unwrapped = av.BitStreamFilterContext(name, stream).filter if name else lambda packet: [packet]
         for _, packet in zip(range(count), _video_packets(container), strict=False):
-            yield from convert(packet)
+            yield from unwrapped(packet)
 
 
 def _video_packets(container: Any) -> Iterator[Any]:

@@ -1,4 +1,4 @@
-"""What the video modules use of FFmpeg, through PyAV: the one place that says how to install it."""
+"""What the files beside this one use of FFmpeg, through PyAV: the one place that says how to install it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from ...extras import install
 
 try:
     import av
-    from av.bitstream import BitStreamFilterContext
-    from av.codec.codec import UnknownCodecError
     from av.error import FFmpegError
     from av.filter import Graph
     from av.stream import Disposition
@@ -22,19 +20,11 @@ except ImportError as error:
 if tuple(map(int, av.__version__.split(".")[:2])) < (17, 1):  # older ones lack chapters, attachments, or the options of encoders
     raise VideoError(f'Video needs PyAV 17.1 or newer, but {av.__version__} is installed. Run: pip install --upgrade "av>=17.1"')
 
-__all__ = [
-    "BitStreamFilterContext",
-    "Disposition",
-    "FFmpegError",
-    "FilterGraph",
-    "UnknownCodecError",
-    "av",
-    "opened",
-    "url",
-]
-
 FilterGraph: Any = Graph
 """Untyped, as its links and frames are of many kinds."""
+
+COVER = Disposition.attached_pic
+"""The disposition of a video stream that is a cover picture."""
 
 Source = str | os.PathLike[str] | io.BytesIO
 
@@ -53,9 +43,8 @@ def url(path: str | os.PathLike[str]) -> str:
     return f"file:{os.fspath(path)}"
 
 
-def opened(source: Source, **options: Any) -> Any:
+def opened(source: Source) -> Any:
     """The container of a file or of bytes in memory, for reading. Raises what is in `BROKEN`."""
     if isinstance(source, io.BytesIO):
         source.seek(0)
-        return av.open(source, "r", metadata_errors="replace", **options)
-    return av.open(url(source), "r", metadata_errors="replace", **options)
+    return av.open(source if isinstance(source, io.BytesIO) else url(source), "r", metadata_errors="replace")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 from typing import Any
 
-from .adts import configuration, may_be_adts
-from .ffmpeg import BROKEN, Disposition, Source, av, opened
+from .ffmpeg import BROKEN, COVER, Source, av, opened
 from .pixels import has_alpha
 
 _PACKETS = 300
@@ -23,6 +24,8 @@ _WITH_ALPHA = {"vp9": "libvpx-vp9", "vp8": "libvpx"}
 
 @dataclass(frozen=True)
 class Probe:
+    """What was found in a video file."""
+
     rate: Fraction
     """Frames a second, by their times."""
     transparent: bool
@@ -41,25 +44,37 @@ def probe(source: Source) -> Probe | None:
             return None
         rate = _rate(stream, [packet.pts for packet in _some(container.demux(stream), _PACKETS)])
     with opened(source) as container:
-        stream = next(moving_pictures(container))
-        transparent = _is_transparent(container, stream)
+        transparent = _is_transparent(container, next(moving_pictures(container)))
     with opened(source) as container:
-        covers = [s for s in container.streams.video if s.codec_context and s.disposition & Disposition.attached_pic]
+        covers = [s for s in container.streams.video if s.codec_context and s.disposition & COVER]
         packets = _some(container.demux(covers), len(covers)) if covers else []
         pictures = [(packet.stream.codec_context.name, bytes(packet)) for packet in packets]
-        doubtful = [stream.index for stream in container.streams if may_be_adts(stream)]
-    adts = {}
-    for index in doubtful:
-        with opened(source) as container:
-            found = configuration(b"".join(map(bytes, _some(container.demux(container.streams[index]), 1))))
-        if found:
-            adts[index] = found
-    return Probe(rate, transparent, pictures, adts)
+        doubtful = [stream.index for stream in container.streams if _may_be_adts(stream)]
+    found = {index: _adts(source, index) for index in doubtful}
+    return Probe(rate, transparent, pictures, {index: configuration for index, configuration in found.items() if configuration})
+
+
+def _may_be_adts(stream: Any) -> bool:
+    """Whether a stream is AAC whose container does not tell how it is configured."""
+    context = stream.codec_context
+    return stream.type == "audio" and bool(context) and context.codec.canonical_name == "aac" and not context.extradata
+
+
+def _adts(source: Source, index: int) -> bytes | None:
+    """The configuration (ISO 14496-3) in the header that broadcasts and camcorders give each packet of AAC; None if there is none."""
+    with opened(source) as container:
+        stream = container.streams[index]
+        unwrapped = av.BitStreamFilterContext("aac_adtstoasc", stream)
+        try:
+            packets = [packet for wrapped in _some(container.demux(stream), 1) for packet in unwrapped.filter(wrapped)]
+        except BROKEN:
+            return None
+        return next((bytes(packet.get_sidedata("new_extradata")) for packet in packets if packet.has_sidedata("new_extradata")), None)
 
 
 def moving_pictures(container: Any) -> Iterator[Any]:
-    """Its video streams without cover pictures and those that cannot be decoded."""
-    return (s for s in container.streams.video if s.codec_context and not s.disposition & Disposition.attached_pic)
+    """The video streams of a container without cover pictures and those that cannot be decoded."""
+    return (s for s in container.streams.video if s.codec_context and not s.disposition & COVER)
 
 
 def decoder(stream: Any) -> Any:
@@ -78,15 +93,11 @@ def _says_alpha(stream: Any) -> bool:
 
 
 def _some(packets: Iterable[Any], count: int) -> list[Any]:
+    """The first `count` packets, or fewer if there are no more or the file is damaged: that is told when it is read to be painted."""
     found = []
-    try:
-        for packet in packets:
-            if packet.size:
-                found.append(packet)
-            if len(found) == count:
-                break
-    except BROKEN:
-        pass  # told when it is read to be painted
+    with suppress(*BROKEN):
+        for packet in islice((packet for packet in packets if packet.size), count):
+            found.append(packet)
     return found
 
 

@@ -1,4 +1,4 @@
-"""Interlaced video: the two fields of a frame, taken at different times, are made into one whole picture."""
+"""FFmpeg's filters for decoded pictures: fields made into whole frames, and palettes of 256 colours."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from .ffmpeg import FilterGraph, av
 class Deinterlacer:
     """Passes decoded pictures on, from the first interlaced one on through FFmpeg's bwdif, which holds one back.
 
-    Progressive ones between them stay as they are; there are as many pictures as before, at the same times.
+    The two fields of an interlaced frame were taken at different times. Progressive frames between them stay as they are; there are as
+    many pictures as before, at the same times.
     """
 
     def __init__(self, time_base: Fraction, began: Callable[[], None]) -> None:
@@ -24,7 +25,7 @@ class Deinterlacer:
 
     def __call__(self, pictures: Iterable[Any]) -> Iterator[Any]:
         for picture in pictures:
-            if self._graph is None and not picture.interlaced_frame:
+            if self._form is None and not picture.interlaced_frame:
                 yield picture
                 continue
             form = (picture.width, picture.height, picture.format.name)
@@ -32,22 +33,21 @@ class Deinterlacer:
                 yield from self.rest()
                 if self._form is None:
                     self._began()
-                self._graph = self._opened(form)
-            graph: Any = self._graph
-            graph.vpush(picture)
+                self._form = form
+                self._graph = self._graph_for(*form)
+            self._graph.vpush(picture)
             yield from self._pulled()
 
     def rest(self) -> Iterator[Any]:
-        """What was held back."""
+        """The picture that was held back, if one was."""
         if self._graph is not None:
             self._graph.vpush(None)
             yield from self._pulled()
             self._graph = None
 
-    def _opened(self, form: tuple[int, int, str]) -> Any:
-        width, height, name = self._form = form
+    def _graph_for(self, width: int, height: int, form: str) -> Any:
         graph = FilterGraph()
-        source = graph.add_buffer(width=width, height=height, format=av.VideoFormat(name), time_base=self._time_base)
+        source = graph.add_buffer(width=width, height=height, format=av.VideoFormat(form), time_base=self._time_base)
         graph.link_nodes(source, graph.add("bwdif", "send_frame:auto:interlaced"), graph.add("buffersink"))
         graph.configure()
         return graph
@@ -64,3 +64,28 @@ class Deinterlacer:
                 picture.pts = round(picture.pts * unit)
             picture.time_base = self._time_base
             yield picture
+
+
+class Palette:
+    """Gives each picture (rgb24 or rgba, all of one size) the 256 colours that suit it best, by FFmpeg's palettegen and paletteuse."""
+
+    def __init__(self) -> None:
+        self._graph: Any = None
+
+    def __call__(self, picture: Any) -> Any:
+        if self._graph is None:
+            self._graph = self._graph_for(picture)
+        self._graph.vpush(picture)
+        return self._graph.vpull()
+
+    def _graph_for(self, picture: Any) -> Any:
+        graph = FilterGraph()
+        source = graph.add_buffer(width=picture.width, height=picture.height, format=picture.format, time_base=picture.time_base)
+        split, made, used = graph.add("split"), graph.add("palettegen", "stats_mode=single"), graph.add("paletteuse", "new=1:dither=bayer")
+        source.link_to(split)
+        split.link_to(made, 0, 0)
+        split.link_to(used, 1, 0)
+        made.link_to(used, 0, 1)
+        used.link_to(graph.add("buffersink"))
+        graph.configure()
+        return graph

@@ -24,8 +24,8 @@ from .union import Union
 
 
 class StyleTransferModel(nn.Module):
-    """Base of every architecture. Subclasses define the class attributes and `encode`, `finish` and maybe `prepare` and
-    `modulate`."""
+    """Base of every architecture's network. Subclasses say what they are like in the attributes below, have an `encoder` and a `decoder`
+    and define `encode`, `finish` and maybe `prepare` and `modulate`."""
 
     architecture: ClassVar[str]
     """Name in the registry and in file metadata."""
@@ -103,7 +103,7 @@ class StyleTransferModel(nn.Module):
     @property
     def dtype(self) -> torch.dtype:
         """The dtype the network computes in, but for layers that need more; statistics are float32 or better whatever it is."""
-        return next(self.encoder.parameters()).dtype
+        return next(self.get_submodule("decoder").parameters()).dtype  # not the encoder's, whose first layers may keep float32
 
     def seal(self) -> None:
         """Record the fingerprint of the encoder's weights. Call once, after loading and before any conversion."""

@@ -7,7 +7,6 @@ import pytest
 import torch
 from adain_style_transfer import adain, weights
 from adain_style_transfer.adain import ModelError
-from adain_style_transfer.adain.architectures import ARCHITECTURES
 from adain_style_transfer.adain.media.tensor_files import metadata_of
 from adain_style_transfer.weights.convert import convert
 from adain_style_transfer.weights.files import model_from_state
@@ -55,12 +54,6 @@ def test_names_and_metadata_play_no_part_in_detection(saved):
     other = path.with_name("vgg19.bin")
     path.rename(other)
     assert weights.read_model(other).architecture == "lite"
-
-
-def test_only_one_architecture_claims_a_file():
-    for build in (small_lite, vgg19):
-        model = build()
-        assert [name for name, module in ARCHITECTURES.items() if module.detect(model.state_dict())] == [model.architecture]
 
 
 @pytest.mark.parametrize("dtype", [None, torch.float16, torch.bfloat16, torch.float32])
@@ -254,7 +247,7 @@ def test_claimed_sizes_cost_nothing(saved):
     path, *_ = saved
     # 320 bytes that ask for a network of 1.9 GB
     save_file({f"encoder.{name}.weight": torch.empty(2000, 0, 3, 3) for name in ("down2", "down4", "down8")}
-              | {"modulation.weight": torch.empty(0)}, path)  # fmt: skip
+              | {"decoder.first8.first.weight": torch.empty(0)}, path)  # fmt: skip
     made = []
     with pytest.raises(ModelError, match="looks like lite but does not fit it"), Sizes(made):
         weights.read_model(path)

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from contextlib import ExitStack
 from pathlib import Path
 from unittest.mock import patch
 
 import pytest
+import samples
 import torch
 from adain_style_transfer.adain import ImageError, Region
-from adain_style_transfer.adain.architectures import keras, vgg19
-from adain_style_transfer.adain.architectures.keras import Keras
-from adain_style_transfer.adain.architectures.kuko6 import Kuko6
-from adain_style_transfer.adain.architectures.vgg19 import VGG19
 from adain_style_transfer.adain.coverage import Coverage
 from adain_style_transfer.adain.stylize import measure, stylize
 from adain_style_transfer.adain.tiles import SMALLEST_TILE, blocks, choose_side, plan
@@ -22,89 +18,15 @@ from adain_style_transfer.adain.tiling import features as kept
 from adain_style_transfer.adain.tiling.painter import match_tiles, measure_tiles, paint_tiles
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from samples import picture, randomized, small_base, small_lite, soft_mask
+from samples import picture, soft_mask
 
 COLORS = ("style", "keep", "match")
 WHOLE = 10**6
 
 
-def thin(network):
-    """`network` with a sixteenth of its channels: as deep, and quick enough to be run often."""
-    with ExitStack() as stack:
-        for widths in (vgg19.WIDTHS, vgg19.DECODER_WIDTHS, keras.DECODER_WIDTHS):
-            thinned = {name: tuple(n if n == 3 else n // 16 for n in pair) for name, pair in widths.items()}
-            stack.enter_context(patch.dict(widths, thinned))
-        model = randomized(network())
-    model.level_channels = (vgg19.WIDTHS["conv4_1"][1] // 16,)
-    return model
-
-
-@pytest.fixture(scope="module", params=["lite", "base", "vgg19", "keras", "kuko6"])
+@pytest.fixture(scope="module", params=samples.SMALL)
 def network(request):
-    make = {
-        "lite": small_lite,
-        "base": small_base,
-        "vgg19": lambda: thin(VGG19),
-        "keras": lambda: thin(Keras),
-        "kuko6": lambda: thin(Kuko6),
-    }
-    return make[request.param]().double()
-
-
-def deepest(model, size=512):
-    """How far the features and the picture of a row of pixels depend on pixels outside the area that they show."""
-    images = picture(32, size).double()
-    plain = [lambda x: x] * 16
-
-    def run(images):
-        features = model.encode(images)
-        return features, model.decode(images, features, plain[: len(model.decoder.modulated) if hasattr(model.decoder, "modulated") else 0])
-
-    features, out = run(images)
-    seen = painted = 0
-    # Every position on the network's grid, because downsampling looks further from some pixels than from others.
-    for pixel in range(size // 2, size // 2 + 2 * model.stride):
-        other = images.clone()
-        other[..., pixel] += 0.3
-        other_features, other_out = run(other)
-        for x, y, stride in [*zip(features, other_features, model.level_strides, strict=True), (out, other_out, 1)]:
-            changed = (x - y).abs().amax((0, 1, 2)).nonzero().flatten() * stride
-            reach = max(pixel - changed.min().item() - stride + 1, changed.max().item() - pixel)
-            seen, painted = (seen, max(painted, reach)) if x is out else (max(seen, reach), painted)
-    return seen, painted
-
-
-def test_the_halo_is_what_the_network_sees_and_not_a_stride_more(network):
-    seen, painted = deepest(network)
-    assert network.encoder_halo - network.stride < seen <= network.encoder_halo
-    assert network.halo - network.stride < painted <= network.halo
-    assert network.encoder_halo % network.stride == network.halo % network.stride == 0
-
-
-def reach_of(network, run, features, strides, size=512):
-    """How far what `run` makes of `features` depends on cells outside the area that they show, in pixels."""
-    painted = run(features)
-    cell_size = size // painted.shape[-1]
-    reach = 0
-    for level, stride in enumerate(strides):
-        for cell in range(size // 2 // stride, (size // 2 + 16) // stride):
-            others = [f.clone() for f in features]
-            others[level][..., cell] += 0.3
-            changed = (run(others) - painted).abs().amax((0, 1, 2)).nonzero() * cell_size
-            reach = max(reach, cell * stride - changed.min().item(), changed.max().item() + cell_size - (cell + 1) * stride)
-    return reach
-
-
-def test_the_decoder_and_its_halves_see_no_further_than_their_halos(network):
-    images = picture(32, 512).double()
-    features, strides = network.encode(images), network.level_strides
-    plain = [lambda x: x] * (len(network.decoder.modulated) if hasattr(network.decoder, "modulated") else 0)
-    whole = reach_of(network, lambda f: network.decode(images, f, plain), features, strides)
-    assert network.decoder_halo - 2 * network.stride < whole <= network.decoder_halo
-    assert reach_of(network, lambda f: network.prepare(f[0], plain), features[-1:], strides[-1:]) == network.prepare_halo
-    prepared = [*features[:-1], network.prepare(features[-1], plain)]
-    rest = reach_of(network, lambda f: network.finish(images, f, plain), prepared, strides)
-    assert network.finish_halo - 2 * network.stride < rest <= network.finish_halo
+    return samples.SMALL[request.param]().double()
 
 
 def test_blocks_are_the_tiles_in_squares():
@@ -177,7 +99,7 @@ def assert_equal_in_tiles(model, height, width, tile, strength, color, kind):
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
 def test_tiles_in_lower_precision_stay_within_a_grey_level(dtype):
-    model = small_lite().to(dtype)
+    model = samples.small_lite().to(dtype)
     content = picture(150, 220)
     style = model.encode_style(picture(40, 32, seed=1))
     difference = (stylize(model, content, style, tile=64) - stylize(model, content, style, tile=WHOLE)).abs()
@@ -257,6 +179,7 @@ def test_the_side_follows_the_memory(lite):
 PEAK = """
 import sys, torch
 from pathlib import Path
+from unittest.mock import patch
 from adain_style_transfer.adain import stylize
 from adain_style_transfer.adain.tiling import features as kept
 from adain_style_transfer.adain.architectures.lite import Lite

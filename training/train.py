@@ -38,6 +38,7 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from ..adain.affine import RegionalAffine
+from ..adain.architectures import ARCHITECTURES
 from ..adain.architectures.base import Base
 from ..adain.architectures.kuko6 import SOURCE_ENCODER, Kuko6
 from ..adain.architectures.lite import Lite
@@ -61,9 +62,6 @@ from .stopping import stop_requests
 from .transposed import start_from_encoder
 
 _logger = logging.getLogger(__name__)
-
-_END_TO_END = {"lite": Lite, "base": Base}
-"""Architectures that are trained whole."""
 
 _VGG = {
     "vgg19": (VGG19, "vgg-normalised", NAOTO_ENCODER, ""),
@@ -261,8 +259,8 @@ def build_model(recipe: Recipe) -> StyleTransferModel:
 
 
 def fresh_model(recipe: Recipe) -> StyleTransferModel:
-    if recipe.architecture in _END_TO_END:
-        return _END_TO_END[recipe.architecture]()
+    if recipe.architecture not in _VGG:
+        return ARCHITECTURES[recipe.architecture].model()
     path = weights_path(recipe.encoder)
     build, published, layers, prefix = _VGG[recipe.architecture]
     model = build()

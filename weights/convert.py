@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..adain.architectures import ARCHITECTURES, keras, kuko6, vgg19
+from ..adain.architectures import ARCHITECTURES, architecture_of, keras, kuko6, vgg19
 from ..adain.errors import ModelError
 from ..adain.media.tensor_files import metadata_of, save_tensors
 from .checkpoints import read_tensors
@@ -168,9 +168,8 @@ def _sources(paths: Sequence[Path]) -> dict[str, str]:
 
 def _recognised(state: Mapping[str, Tensor], path: Path) -> tuple[str, dict[str, Tensor]]:
     """The title of what is in a file, and its tensors under our names."""
-    for name, module in ARCHITECTURES.items():
-        if module.detect(state):
-            return f"a model of the architecture {name}", dict(state)
+    if architecture := architecture_of(state):
+        return f"a model of the architecture {architecture.name}", dict(state)
     for layout in LAYOUTS:
         if layout.detect(state):
             pairs = [(f"{ours}.{kind}", f"{theirs}.{kind}") for ours, theirs in layout.layers.items() for kind in ("weight", "bias")]

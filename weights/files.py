@@ -10,7 +10,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from ..adain.architectures import ARCHITECTURES
+from ..adain.architectures import ARCHITECTURES, architecture_of
 from ..adain.errors import AdaINError, ModelError, reason
 from ..adain.media.tensor_files import open_tensors, save_tensors
 from ..adain.model import StyleTransferModel
@@ -27,8 +27,7 @@ def read_model(path: str | os.PathLike[str]) -> StyleTransferModel:
 
 def model_from_state(state: Mapping[str, Tensor], source: str) -> StyleTransferModel:
     """The model whose tensors are `state`, of any floating-point kind, in float32; `source` names it in errors."""
-    module = next((m for m in ARCHITECTURES.values() if m.detect(state)), None)
-    if module is None:
+    if (architecture := architecture_of(state)) is None:
         first = ", ".join(sorted(state)[:3]) or "none"
         raise ModelError(
             f"{source} holds no model of a known architecture ({', '.join(ARCHITECTURES)}). Its first tensors are: {first}. "
@@ -40,11 +39,10 @@ def model_from_state(state: Mapping[str, Tensor], source: str) -> StyleTransferM
     try:
         # Without memory or random numbers: what a file claims of its sizes costs nothing until they are found to fit.
         with torch.device("meta"):
-            model = module.from_state(state)
+            model = architecture.build(state)
         model.load_state_dict({key: value.to("meta") for key, value in state.items()}, assign=True)
     except (RuntimeError, KeyError, IndexError, TypeError, ValueError, ZeroDivisionError) as error:  # a RuntimeError lists all misfits
-        kind = module.__name__.split(".")[-1]
-        raise ModelError(f"{source} looks like {kind} but does not fit it: {reason(error)}. Export it again.") from error
+        raise ModelError(f"{source} looks like {architecture.name} but does not fit it: {reason(error)}. Export it again.") from error
     for key, value in state.items():
         if not value.float().isfinite().all():
             raise ModelError(f"{source} is damaged: the tensor {key} holds NaN or infinite values. Export it again.")

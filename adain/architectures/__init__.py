@@ -1,8 +1,25 @@
-"""The architectures this package knows. A new one is a file here and a line in ARCHITECTURES."""
+"""The architectures this package knows. A new one is a file here and its place in ARCHITECTURES."""
 
 from __future__ import annotations
 
-from . import base, keras, kuko6, lite, vgg19
+from collections.abc import Mapping
 
-ARCHITECTURES = {"lite": lite, "base": base, "vgg19": vgg19, "kuko6": kuko6, "keras": keras}
-"""Name -> module with `detect(state) -> bool` and `from_state(state) -> StyleTransferModel`."""
+from torch import Tensor
+
+from ..model import StyleTransferModel
+from .architecture import Architecture
+from .base import BaseArchitecture
+from .keras import KerasArchitecture
+from .kuko6 import Kuko6Architecture
+from .lite import LiteArchitecture
+from .vgg19 import VGG19Architecture
+
+_KNOWN = (LiteArchitecture(), BaseArchitecture(), VGG19Architecture(), Kuko6Architecture(), KerasArchitecture())
+
+ARCHITECTURES: Mapping[str, Architecture[StyleTransferModel]] = {known.name: known for known in _KNOWN}
+"""Architectures by name."""
+
+
+def architecture_of(state: Mapping[str, Tensor]) -> Architecture[StyleTransferModel] | None:
+    """The architecture of a file with the tensors `state`, if it is a known one."""
+    return next((known for known in ARCHITECTURES.values() if known.detect(state)), None)

@@ -18,7 +18,9 @@ from torch import Tensor, nn
 from ..affine import Affine, RegionalAffine
 from ..model import StyleTransferModel
 from ..moments import Statistics
-from .lite import Float32Conv2d, Residual, conv, leaky, narrower
+from .architecture import Architecture
+from .lite import Encoder as LiteEncoder
+from .lite import Residual, StatisticsLinear, affine_maps, code_length, code_of, conv, leaky, modulation_layer
 
 DEFAULT_WIDTHS = (48, 96, 192, 224)
 """Channels at 1/2, 1/4, 1/8 and 1/16 of the resolution."""
@@ -48,15 +50,8 @@ class Base(StyleTransferModel):
         self.level_channels = tuple(widths)
         self.encoder = Encoder(self.level_channels)
         self.decoder = Decoder(self.level_channels)
-        self.code = nn.Linear(3 + 9 + 2 * sum(self.level_channels), code, bias=False)
-        self.modulation = nn.Linear(code, 2 * sum(self.decoder.modulated))
-        # The decoder starts as if it were not modulated.
-        nn.init.normal_(self.modulation.weight, std=0.02 * code**-0.5)
-        nn.init.zeros_(self.modulation.bias)
-
-    @property
-    def dtype(self) -> torch.dtype:
-        return next(self.decoder.parameters()).dtype  # not the encoder's, whose first layers may keep float32
+        self.code = StatisticsLinear(code_length(self.level_channels), code, bias=False)
+        self.modulation = modulation_layer(code, self.decoder.modulated)
 
     def encode(self, image: Tensor) -> list[Tensor]:
         return self.encoder(image)
@@ -68,34 +63,21 @@ class Base(StyleTransferModel):
         return self.decoder.finish(image, features, modulations).to(image.dtype).add_(image)
 
     def modulate(self, target: Sequence[Statistics]) -> list[Affine]:
-        code = torch.cat([part.flatten(1) for level in target for part in level], 1)
-        with torch.autocast(code.device.type, enabled=False):
-            narrow = F.linear(code, self.code.weight.to(code))
-            flat = F.linear(narrow, self.modulation.weight.to(code), self.modulation.bias.to(code))
-        parts = flat.split([n for width in self.decoder.modulated for n in (width, width)], 1)
-        return [Affine(1 + scale, shift) for scale, shift in zip(parts[::2], parts[1::2], strict=True)]
+        return affine_maps(self.modulation(self.code(code_of(target))), self.decoder.modulated)
 
 
-class Encoder(nn.Module):
+class Encoder(LiteEncoder):
+    """The encoder of `lite` and a level more."""
+
     def __init__(self, widths: Sequence[int]) -> None:
-        super().__init__()
         half, quarter, eighth, sixteenth = widths
-        self.down2 = conv(12, half, kind=Float32Conv2d)
-        self.down4 = conv(half, quarter, stride=2, kind=Float32Conv2d)
-        self.at4 = conv(quarter, quarter)
-        self.down8 = conv(quarter, eighth, stride=2)
-        self.at8 = conv(eighth, eighth)
+        super().__init__(half, quarter, eighth)
         self.down16 = conv(eighth, sixteenth, stride=2)
         self.at16 = conv(sixteenth, sixteenth)
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        half = leaky(self.down2(F.pixel_unshuffle(image.to(self.down2.weight.dtype), 2)))
-        quarter = leaky(self.down4(half))
-        half, quarter = (x.to(narrower(x.dtype, self.at4.weight.dtype)) for x in (half, quarter))
-        quarter = leaky(self.at4(quarter))
-        eighth = leaky(self.at8(leaky(self.down8(quarter))))
-        sixteenth = leaky(self.at16(leaky(self.down16(eighth))))
-        return [half, quarter, eighth, sixteenth]
+        features = super().forward(image)
+        return [*features, leaky(self.at16(leaky(self.down16(features[-1]))))]
 
 
 class Decoder(nn.Module):
@@ -158,10 +140,12 @@ def upsample(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
 
 
-def detect(state: Mapping[str, Tensor]) -> bool:
-    return "encoder.down16.weight" in state and "modulation.weight" in state
+class BaseArchitecture(Architecture[Base]):
+    model = Base
 
+    def detect(self, state: Mapping[str, Tensor]) -> bool:
+        return {"encoder.down16.weight", "decoder.thin.weight"} <= state.keys()
 
-def from_state(state: Mapping[str, Tensor]) -> Base:
-    widths = [len(state[f"encoder.{name}.weight"]) for name in ("down2", "down4", "down8", "down16")]
-    return Base(widths, len(state["code.weight"]))
+    def build(self, state: Mapping[str, Tensor]) -> Base:
+        widths = [len(state[f"encoder.{name}.weight"]) for name in ("down2", "down4", "down8", "down16")]
+        return Base(widths, len(state["code.weight"]))

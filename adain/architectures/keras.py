@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..affine import RegionalAffine
 from ..model import StyleTransferModel
+from .architecture import Architecture
 from .vgg19 import Decoder, Encoder
 
 DECODER = ("first", "up", "second", "third", "fourth", "fifth", "up", "sixth", "seventh", "up", "eighth", "ninth")
@@ -41,9 +42,11 @@ class Keras(StyleTransferModel):
         return self.decoder(features[0]).to(image.dtype).sigmoid()
 
 
-def detect(state: Mapping[str, Tensor]) -> bool:
-    return "encoder.conv4_1.weight" in state and "decoder.ninth.weight" in state
+class KerasArchitecture(Architecture[Keras]):
+    model = Keras
 
+    def detect(self, state: Mapping[str, Tensor]) -> bool:
+        return {"encoder.conv4_1.weight", "decoder.ninth.weight"} <= state.keys()
 
-def from_state(state: Mapping[str, Tensor]) -> Keras:
-    return Keras()
+    def build(self, state: Mapping[str, Tensor]) -> Keras:
+        return Keras()

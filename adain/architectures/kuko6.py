@@ -13,7 +13,8 @@ from torch import Tensor
 
 from ..affine import RegionalAffine
 from ..model import StyleTransferModel
-from .vgg19 import DECODER_WIDTHS, Decoder, Encoder
+from .architecture import Architecture
+from .vgg19 import COMMON_KEYS, DECODER_WIDTHS, OWN_KEYS, Decoder, Encoder
 
 DECODER = ("up", "conv4_1", "up", "conv3_2", "conv3_1", "up", "conv2_2", "conv2_1", "conv1_2", "conv1_1")
 """Layers from relu4_1 to the image; unlike the paper's, each upsampling comes before the convolution that narrows."""
@@ -56,11 +57,11 @@ def _channels(values: tuple[float, ...], like: Tensor) -> Tensor:
     return torch.tensor(values, dtype=like.dtype, device=like.device).view(1, 3, 1, 1)
 
 
-def detect(state: Mapping[str, Tensor]) -> bool:
-    # The paper's network has these layer names and two more.
-    foreign = "encoder.rgb.weight" in state or "decoder.conv3_4.weight" in state
-    return not foreign and "encoder.conv4_1.weight" in state and "decoder.conv4_1.weight" in state
+class Kuko6Architecture(Architecture[Kuko6]):
+    model = Kuko6
 
+    def detect(self, state: Mapping[str, Tensor]) -> bool:
+        return state.keys() >= COMMON_KEYS and state.keys().isdisjoint(OWN_KEYS)
 
-def from_state(state: Mapping[str, Tensor]) -> Kuko6:
-    return Kuko6()
+    def build(self, state: Mapping[str, Tensor]) -> Kuko6:
+        return Kuko6()

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from ..affine import Affine, RegionalAffine
 from ..model import StyleTransferModel
 from ..moments import Statistics
+from .architecture import Architecture
 
 DEFAULT_WIDTHS = (32, 64, 128)
 """Channels at 1/2, 1/4 and 1/8 of the resolution."""
@@ -38,15 +39,7 @@ class Lite(StyleTransferModel):
         half, quarter, eighth = self.level_channels = tuple(widths)
         self.encoder = Encoder(half, quarter, eighth)
         self.decoder = Decoder(half, quarter, eighth)
-        code = 3 + 9 + 2 * sum(self.level_channels)
-        self.modulation = nn.Linear(code, 2 * sum(self.decoder.modulated))
-        # The decoder starts as if it were not modulated.
-        nn.init.normal_(self.modulation.weight, std=0.02 * code**-0.5)
-        nn.init.zeros_(self.modulation.bias)
-
-    @property
-    def dtype(self) -> torch.dtype:
-        return next(self.decoder.parameters()).dtype  # not the encoder's, whose first layers may keep float32
+        self.modulation = modulation_layer(code_length(self.level_channels), self.decoder.modulated)
 
     def encode(self, image: Tensor) -> list[Tensor]:
         return self.encoder(image)
@@ -58,11 +51,7 @@ class Lite(StyleTransferModel):
         return self.decoder.finish(features, modulations).to(image.dtype).add_(image)
 
     def modulate(self, target: Sequence[Statistics]) -> list[Affine]:
-        code = torch.cat([part.flatten(1) for level in target for part in level], 1)
-        with torch.autocast(code.device.type, enabled=False):
-            flat = F.linear(code, self.modulation.weight.to(code), self.modulation.bias.to(code))
-        parts = flat.split([n for width in self.decoder.modulated for n in (width, width)], 1)
-        return [Affine(1 + scale, shift) for scale, shift in zip(parts[::2], parts[1::2], strict=True)]
+        return affine_maps(self.modulation(code_of(target)), self.decoder.modulated)
 
 
 class Encoder(nn.Module):
@@ -126,16 +115,50 @@ class Residual(nn.Module):
         return self.second(leaky(modulation(self.first(x)))).add_(x)
 
 
-class Float32Conv2d(nn.Conv2d):
-    """A convolution that keeps its weights as they are when the network goes to bfloat16.
+def code_length(level_channels: Sequence[int]) -> int:
+    """How many numbers `code_of` gives: mean and covariance of the colours, mean and deviation of each channel of each level."""
+    return 3 + 9 + 2 * sum(level_channels)
 
-    In smooth areas AdaIN enlarges what the first layers see, and with it the rounding of bfloat16: docs/lab/performance.md.
+
+def code_of(target: Sequence[Statistics]) -> Tensor:
+    """The target statistics of all levels, one after the other: [B, `code_length`]."""
+    return torch.cat([part.flatten(1) for level in target for part in level], 1)
+
+
+def affine_maps(numbers: Tensor, channels: Sequence[int]) -> list[Affine]:
+    """Maps for layers of these `channels`, from [B, 2 * sum(channels)]: each takes its scales, less 1, and then its shifts."""
+    parts = numbers.split([n for count in channels for n in (count, count)], 1)
+    return [Affine(1 + scale, shift) for scale, shift in zip(parts[::2], parts[1::2], strict=True)]
+
+
+class StatisticsLinear(nn.Linear):
+    """A linear layer for statistics: in their precision, whatever the network's is, and under autocast too."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        with torch.autocast(input.device.type, enabled=False):
+            return F.linear(input, self.weight.to(input), None if self.bias is None else self.bias.to(input))
+
+
+def modulation_layer(inputs: int, channels: Sequence[int]) -> StatisticsLinear:
+    """The layer that gives the numbers for `affine_maps`; fresh, it leaves the decoder almost as if it were not modulated."""
+    layer = StatisticsLinear(inputs, 2 * sum(channels))
+    nn.init.normal_(layer.weight, std=0.02 * inputs**-0.5)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+class Float32Conv2d(nn.Conv2d):
+    """A convolution whose weights stay as exact as they are when the network around it is converted to bfloat16.
+
+    In smooth areas AdaIN enlarges what the first layers see, and with it the rounding of bfloat16 (docs/lab/performance.md); float16
+    is fine enough. `nn.Module` has no setting for a layer that keeps its dtype, so this one answers where every conversion
+    arrives: `.to`, `.bfloat16` and their like of any module around it call `_apply`. Device and memory layout change as asked.
     """
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Float32Conv2d:
         def keep(value: Tensor) -> Tensor:
             moved = fn(value)
-            return moved.to(value.dtype).copy_(value) if moved.dtype == torch.bfloat16 else moved
+            return moved.to(value.dtype).copy_(value) if moved.dtype == torch.bfloat16 else moved  # not the rounded values
 
         return super()._apply(keep, recurse)
 
@@ -161,9 +184,11 @@ def upsample(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2, mode="nearest")
 
 
-def detect(state: Mapping[str, Tensor]) -> bool:
-    return "encoder.down2.weight" in state and "modulation.weight" in state and "encoder.down16.weight" not in state
+class LiteArchitecture(Architecture[Lite]):
+    model = Lite
 
+    def detect(self, state: Mapping[str, Tensor]) -> bool:
+        return {"encoder.down2.weight", "decoder.first8.first.weight"} <= state.keys()
 
-def from_state(state: Mapping[str, Tensor]) -> Lite:
-    return Lite([len(state[f"encoder.{name}.weight"]) for name in ("down2", "down4", "down8")])
+    def build(self, state: Mapping[str, Tensor]) -> Lite:
+        return Lite([len(state[f"encoder.{name}.weight"]) for name in ("down2", "down4", "down8")])

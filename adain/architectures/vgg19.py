@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ..affine import RegionalAffine
 from ..model import StyleTransferModel
+from .architecture import Architecture
 
 Padding = Literal["reflect", "zeros"]
 
@@ -37,6 +38,12 @@ NAOTO_ENCODER |= {22: "conv3_3", 25: "conv3_4", 29: "conv4_1"}
 NAOTO_DECODER = {1: "conv4_1", 5: "conv3_4", 8: "conv3_3", 11: "conv3_2", 14: "conv3_1", 18: "conv2_2"}
 NAOTO_DECODER |= {21: "conv2_1", 25: "conv1_2", 28: "conv1_1"}
 """Indices of the `decoder.pth` published with it."""
+
+COMMON_KEYS = {"encoder.conv4_1.weight", "decoder.conv4_1.weight"}
+"""Tensors that `vgg19` and `kuko6` have under the same names."""
+
+OWN_KEYS = {"encoder.rgb.weight", "decoder.conv3_4.weight"}
+"""Tensors that `kuko6` lacks, which has no others of its own."""
 
 
 class VGG19(StyleTransferModel):
@@ -118,14 +125,14 @@ def _conv(inputs: int, outputs: int, padding_mode: Padding) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, 3, padding=1, padding_mode=padding_mode)
 
 
-def detect(state: Mapping[str, Tensor]) -> bool:
-    # kuko6 has the same layer names without these two.
-    own = "encoder.rgb.weight" in state or "decoder.conv3_4.weight" in state
-    return own and "encoder.conv4_1.weight" in state and "decoder.conv4_1.weight" in state
+class VGG19Architecture(Architecture[VGG19]):
+    model = VGG19
 
+    def detect(self, state: Mapping[str, Tensor]) -> bool:
+        return state.keys() >= COMMON_KEYS and not state.keys().isdisjoint(OWN_KEYS)
 
-def from_state(state: Mapping[str, Tensor]) -> VGG19:
-    return VGG19()
+    def build(self, state: Mapping[str, Tensor]) -> VGG19:
+        return VGG19()
 
 
 def renamed(state: Mapping[str, Tensor], names: Mapping[int, str], prefix: str = "") -> dict[str, Tensor]:

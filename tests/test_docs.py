@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import importlib.util
 import inspect
 import re
@@ -215,3 +216,25 @@ def test_links_lead_somewhere():
     for page in [*PAGES, ROOT / "CHANGELOG.md", *sorted((ROOT / "weights").glob("*.md"))]:
         for target in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8")):
             assert target.startswith("http") or (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+# Words
+
+JARGON = re.compile(r"\bmoments\b|\blevel \d|\bclipp|\bthe content\b|unforeseen|\bmend\b|covariances", re.IGNORECASE)
+FOR_ARTISTS = [*sorted((ROOT / "web" / "docs").glob("*.md")), *(ROOT / "docs" / f"{name}.md" for name in ("nodes", "video", "presets"))]
+
+
+@pytest.mark.parametrize("page", FOR_ARTISTS, ids=lambda page: page.name)
+def test_pages_for_artists_are_in_plain_words(page):
+    text = re.sub(r"```.*?```|`[^`]*`", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    assert not JARGON.findall(text)
+
+
+@pytest.mark.parametrize("room", ["nodes", "cli", "app"])
+def test_sentences_of_the_doors_are_in_plain_words(room):
+    for file in sorted((ROOT / room).glob("*.py")):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        documented = [node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)]  # docstrings are for engineers
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in documented and " " in node.value:
+                assert not JARGON.search(node.value.replace("--moments", "")), f"{file.name}:{node.lineno}"

@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Wrong usage is told in a line: the usage of a command with twenty options would hide what is wrong."""
+    """A parser that tells wrong usage in a line: the usage of a command with twenty options would hide what is wrong."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}. See `{self.prog} --help`.\n")
@@ -93,7 +93,7 @@ def _version() -> str:
 
 @contextmanager
 def _terminated_as_interrupted() -> Iterator[None]:
-    """What a shutdown, a job scheduler or a closed terminal sends ends a command as Ctrl-C does: temporary files are removed."""
+    """End a command as Ctrl-C does, temporary files removed, on what a shutdown, a job scheduler or a closed terminal sends."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -29,7 +29,7 @@ class Walk(NamedTuple):
 
 
 def find_images(names: Sequence[str], output: Path | None = None) -> Walk:
-    """Files as they are, patterns (`*.jpg`, which Windows leaves to the program) matched, folders walked for images.
+    """The pictures at `names`: files as they are, patterns (`*.jpg`, which Windows leaves to the program) matched, folders walked.
 
     What is hidden, and the folder `output` inside of a folder that is walked, is passed over; what else is left out is told. Raises
     ImageError if a folder holds no image or is `output` itself, or a pattern matches nothing.
@@ -37,13 +37,9 @@ def find_images(names: Sequence[str], output: Path | None = None) -> Walk:
     found: dict[str, Found] = {}  # by absolute path: what is named twice is one picture
     closed = 0
     for name in [expanded for given in names for expanded in _expand(given)]:
-        if os.path.isdir(name):
-            walk = _walk(Path(name), output)
-            closed += walk.closed
-            pictures = walk.pictures
-        else:
-            pictures = [Found(Path(name), Path())]
-        for picture in pictures:
+        walk = _walk(Path(name), output) if os.path.isdir(name) else Walk([Found(Path(name), Path())], 0)
+        closed += walk.closed
+        for picture in walk.pictures:
             found.setdefault(os.path.abspath(picture.path), picture)
     return Walk(list(found.values()), closed)
 
@@ -62,22 +58,17 @@ def _expand(name: str) -> list[str]:
 def _walk(root: Path, output: Path | None) -> Walk:
     pictures: list[Found] = []
     others: Counter[str] = Counter()
-    closed = 0
+    closed: list[OSError] = []
 
     def is_output(folder: Path) -> bool:
         return output is not None and output.is_dir() and os.path.samefile(folder, output)
-
-    def complain(error: OSError) -> None:
-        nonlocal closed
-        closed += 1
-        tell(f"The folder {error.filename} cannot be looked into ({error.strerror}). Its pictures are left out.")
 
     if is_output(root):
         raise ImageError(
             f"The output folder {root} is the one that is walked, so that the next run would paint the results of this one. "
             f"Give another with -o, such as {root / 'painted'}."
         )
-    for parent, folders, files in os.walk(root, onerror=complain):
+    for parent, folders, files in os.walk(root, onerror=closed.append):
         here = Path(parent)
         for folder in [name for name in folders if name.startswith(".") or is_output(here / name)]:
             folders.remove(folder)
@@ -92,9 +83,11 @@ def _walk(root: Path, output: Path | None) -> Walk:
                 pictures.append(Found(path, here.relative_to(root)))
             else:
                 others[path.suffix.lower() or name] += 1
+    for error in closed:
+        tell(f"The folder {error.filename} cannot be looked into ({error.strerror}). Its pictures are left out.")
     if others:
         listed = ", ".join(f"{count} {kind}" for kind, count in sorted(others.items()))
         tell(f"In {root} only pictures are taken; left out: {listed}.")
     if not pictures and not closed:
         raise ImageError(f"The folder {root} holds no images ({', '.join(sorted(EXTENSIONS))}).")
-    return Walk(pictures, closed)
+    return Walk(pictures, len(closed))

@@ -91,7 +91,7 @@ def _candidates(picture: Found) -> list[Path]:
 
 
 def _folded(name: str) -> str:
-    """Equal for names that are the same file on macOS or Windows."""
+    """A form of `name` that is the same for all names of one file on macOS or Windows."""
     return unicodedata.normalize("NFC", name).casefold()
 
 
@@ -111,7 +111,7 @@ def _digest(text: str) -> str:
 
 
 def choose(targets: Sequence[Target], inputs: Iterable[str], *, overwrite: bool, skip_existing: bool) -> list[Target]:
-    """Those of `targets` that are to be painted: all of them, or with `skip_existing` those that are not there yet.
+    """The `targets` that are to be painted: all of them, or with `skip_existing` those that are not there yet.
 
     Raises ImageError if one is there already and may neither be overwritten nor skipped, or is one of the `inputs`, which no option
     allows to overwrite.

@@ -259,7 +259,7 @@ def test_what_cannot_be_done_gets_its_sentence(tmp_path, name, encoding, sentenc
 
 
 def test_what_cannot_be_read_gets_its_sentence(tmp_path):
-    with pytest.raises(VideoError, match="no video file"):
+    with pytest.raises(VideoError, match="no file at"):
         VideoReader(tmp_path / "missing.mp4")
     with pytest.raises(VideoError, match="is a folder"):
         VideoReader(tmp_path)
@@ -330,7 +330,7 @@ def test_nothing_that_is_there_is_written_over_unless_asked(clip, tmp_path, caps
     assert cli.main([*arguments, "--overwrite"]) == 0
     assert os.listdir(tmp_path) == ["out.mp4"] and len(pictures(out)) == 24
     assert cli.main([*arguments, "--overwrite", "--resume"]) == 1
-    for name, sentence in (("nope.mp4", "no video file at nope.mp4"), (".", "is a folder")):
+    for name, sentence in (("nope.mp4", "no file at nope.mp4"), (".", "is a folder")):
         arguments[1] = name
         assert cli.main([*arguments, "--overwrite"]) == 1
         assert sentence in capsys.readouterr().err

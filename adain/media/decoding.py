@@ -1,6 +1,6 @@
 """What the pixels of an image file mean: sRGB in 0..1, upright, with alpha. Decided here for everything that reads pictures.
 
-`large` says the same to libvips.
+`tiling.large` says the same to libvips.
 """
 
 from __future__ import annotations
@@ -22,30 +22,14 @@ from torch import Tensor
 
 from ..checks import MAX_PIXELS
 from ..errors import ImageError, reason
+from .input_file import check_file
 from .metadata import Metadata, exif_of, metadata_of, orientation_of
 from .profiles import to_srgb
 from .transparency import fill_hidden, usable
 
 _FORMATS = [
-    "PNG",
-    "JPEG",
-    "MPO",
-    "WEBP",
-    "TIFF",
-    "GIF",
-    "BMP",
-    "DIB",
-    "PPM",
-    "AVIF",
-    "HEIF",
-    "JPEG2000",
-    "TGA",
-    "QOI",
-    "ICO",
-    "PSD",
-    "SGI",
-    "PCX",
-    "DDS",
+    *("PNG", "JPEG", "MPO", "WEBP", "TIFF", "GIF", "BMP", "DIB", "PPM"),
+    *("AVIF", "HEIF", "JPEG2000", "TGA", "QOI", "ICO", "PSD", "SGI", "PCX", "DDS"),
 ]
 """Pillow knows more, and some of those start other programs on what they are given (EPS)."""
 
@@ -53,11 +37,8 @@ _MODERN = {b"avif": "AVIF", b"avis": "AVIF"} | dict.fromkeys((b"heic", b"heix", 
 _NEEDS = {"AVIF": "Pillow 11.3 or later (`pip install -U pillow`)", "HEIC": "pillow-heif (`pip install pillow-heif`)"}
 
 _GREY_AND_ALPHA = "LA;16B"
-_LOW_BYTES = {
-    **{f"{mode};16{order}": f"{mode};16L" for mode in ("RGB", "RGBA") for order in "B"},
-    **{f"{mode};16{order}": f"{mode};16B" for mode in ("RGB", "RGBA") for order in "LN"},
-    _GREY_AND_ALPHA: "RGBA",  # both bytes of both
-}
+_LOW_BYTES = {f"{mode};16{order}": f"{mode};16{'L' if order == 'B' else 'B'}" for mode in ("RGB", "RGBA") for order in "BLN"}
+_LOW_BYTES[_GREY_AND_ALPHA] = "RGBA"  # both bytes of both
 """Pillow keeps the high bytes of 16-bit colours. Read in the other byte order, a file gives the low ones."""
 
 _STRAIGHT = {"La": "LA", "RGBa": "RGBA"}
@@ -102,7 +83,7 @@ def decode_bytes(path: Path) -> Image.Image:
         values = pixels.rows(0, pixels.image.height)
         if pixels.transparent and (alpha := usable(_planes(values[..., 3:]))) is not None:
             fill_hidden(_planes(values[..., :3]), alpha)
-        return Image.fromarray(np.rint(values[..., :3] * 255).astype(np.uint8))
+        return _image_of(values[..., :3])
 
 
 def count_frames(path: Path) -> int:
@@ -131,9 +112,18 @@ def _planes(values: np.ndarray) -> Tensor:
     return torch.from_numpy(values).movedim(-1, 0)[None]
 
 
+def _image_of(colors: np.ndarray) -> Image.Image:
+    return Image.fromarray(np.rint(colors * 255).astype(np.uint8))
+
+
+def _floats_of(image: Image.Image) -> np.ndarray:
+    """8-bit values as float32 in 0..1, [H, W, C]."""
+    return np.asarray(image, dtype=np.float32) / 255
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what Pillow warns of: pictures from half of MAX_PIXELS on, and damaged EXIF, some of which it reads on opening."""
+    """Silence what Pillow warns of: pictures from half of MAX_PIXELS on, and damaged EXIF, some of which it reads on opening."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
@@ -141,16 +131,9 @@ def _quiet() -> Iterator[None]:
 
 @contextmanager
 def _errors(path: Path) -> Iterator[None]:
-    """Whatever goes wrong inside, as an ImageError about the file at `path`."""
+    """Raise whatever goes wrong inside as an ImageError about the file at `path`."""
     try:
-        if not os.path.exists(path):  # unlike Path.exists also for names that are too long
-            raise ImageError(f"There is no file at {path}. Check the name.")
-        if path.is_dir():
-            raise ImageError(f"{path} is a folder where an image file was expected.")
-        if not path.is_file():
-            raise ImageError(f"{path} is a pipe or a device where an image file was expected. Save the picture as a file first.")
-        if not path.stat().st_size:
-            raise ImageError(f"{path} is empty. Save or download it again.")
+        check_file(path, "an image file", ImageError)
         with _quiet():
             yield
     except ImageError:
@@ -182,7 +165,7 @@ def _what_is_wrong(path: Path) -> str:
 
 @functools.cache
 def _formats() -> list[str]:
-    """Those of the promised formats that this Pillow and its plugins know."""
+    """The promised formats that this Pillow and its plugins know."""
     with suppress(ImportError):
         import pillow_heif  # an extra
 
@@ -197,11 +180,11 @@ class _Pixels:
 
     image: Image.Image
     stored: str
-    """How the file stores them, in Pillow's words."""
+    """How the file stores its pixels, in Pillow's words."""
     low: Image.Image | None
     """The low bytes of 16-bit colours; of grey with alpha the high and the low ones."""
     transform: ImageCms.ImageCmsTransform | None
-    """From 8-bit colours, as the file's profile means them, to sRGB."""
+    """The way from 8-bit colours, as the file's profile means them, to sRGB; None if they are shown as they are."""
     metadata: Metadata
 
     @property
@@ -213,46 +196,48 @@ class _Pixels:
         """RGB or RGBA of some rows, float32 [rows, W, 3 or 4] in 0..1."""
         box = (0, top, self.image.width, bottom)
         band = self.image.crop(box)
-        alpha: np.ndarray | None = None
         if self.low is not None:
-            values = self._deep(band, self.low.crop(box))
-            colors = values[..., :3] / np.float32(65535)
-            alpha = values[..., 3:] / np.float32(65535) if values.shape[2] == 4 else self._is_visible(values)
+            colors, alpha = self._deep(band, self.low.crop(box))
         elif _is_deep_grey(band):
-            values = np.asarray(band, dtype=np.float32)[..., None]
-            colors, alpha = (self._share(values)).repeat(3, 2), self._is_visible(values)
+            colors, alpha = self._deep_grey(band)
         else:
             band = band.convert(_STRAIGHT.get(band.mode, band.mode))
-            colors = np.asarray(self._rgb(band), dtype=np.float32) / 255
-            if self.transparent:
-                alpha = np.asarray(band.convert("RGBA").getchannel("A"), dtype=np.float32)[..., None] / 255
-            return colors if alpha is None else np.concatenate([colors, alpha], 2)
-        if self.transform:  # littleCMS is reached through 8 bits only
-            colors = np.asarray(self._rgb(Image.fromarray(np.rint(colors * 255).astype(np.uint8))), dtype=np.float32) / 255
-        return np.concatenate([colors, alpha], 2) if self.transparent else colors
+            colors = _floats_of(self._rgb(band))
+            alpha = _floats_of(band.convert("RGBA").getchannel("A"))[..., None] if self.transparent else None
+        return colors if alpha is None else np.concatenate([colors, alpha], 2)
 
-    def _deep(self, high: Image.Image, low: Image.Image) -> np.ndarray:
-        """uint16 [rows, W, 3 or 4] of both bytes of the colours."""
+    def _deep(self, high: Image.Image, low: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
+        """Colours and alpha of both bytes of the colours."""
         if self.stored == _GREY_AND_ALPHA:
-            return np.asarray(low).view(">u2").astype(np.uint16)[..., [0, 0, 0, 1]]
-        return np.asarray(high).astype(np.uint16) << 8 | np.asarray(low)
+            values = np.asarray(low).view(">u2").astype(np.uint16)[..., [0, 0, 0, 1]]
+        else:
+            values = np.asarray(high).astype(np.uint16) << 8 | np.asarray(low)
+        shares = values / np.float32(65535)
+        return self._in_srgb(shares[..., :3]), shares[..., 3:] if values.shape[2] == 4 else self._visible(values)
+
+    def _deep_grey(self, band: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
+        values = np.asarray(band, dtype=np.float32)[..., None]
+        if not np.isfinite(values).all():
+            raise ValueError("it holds NaN or infinite values")
+        # 16-bit files give 0..65535; float images are taken as 0..1 unless they exceed it.
+        extrema: Any = self.image.getextrema()
+        shares = np.clip(values / max(1.0 if self.image.mode == "F" else 65535.0, extrema[1]), 0, 1)
+        return self._in_srgb(shares.repeat(3, 2)), self._visible(values)
+
+    def _visible(self, values: np.ndarray) -> np.ndarray | None:
+        """float32 [rows, W, 1]: 0 where `values` [rows, W, C] are the colour that the file calls transparent; None if it calls none so."""
+        hidden = self.image.info.get("transparency")
+        return None if hidden is None else (values != np.asarray(hidden)).any(2, keepdims=True).astype(np.float32)
+
+    def _in_srgb(self, colors: np.ndarray) -> np.ndarray:
+        """Deep `colors` as `transform` makes them: littleCMS is reached through 8 bits only."""
+        return _floats_of(self._rgb(_image_of(colors))) if self.transform else colors
 
     def _rgb(self, band: Image.Image) -> Image.Image:
         if self.transform is None:
             return band.convert("RGB")
         mode = self.transform.input_mode
         return self.transform.apply(band if band.mode == mode else band.convert(mode))
-
-    def _share(self, values: np.ndarray) -> np.ndarray:
-        if not np.isfinite(values).all():
-            raise ValueError("it holds NaN or infinite values")
-        # 16-bit files give 0..65535; float images are taken as 0..1 unless they exceed it.
-        extrema: Any = self.image.getextrema()
-        return np.clip(values / max(1.0 if self.image.mode == "F" else 65535.0, extrema[1]), 0, 1)
-
-    def _is_visible(self, values: np.ndarray) -> np.ndarray:
-        """float32 [rows, W, 1]: 0 where `values` [rows, W, C] are the colour that the file calls transparent."""
-        return (values != np.asarray(self.image.info.get("transparency", -1))).any(2, keepdims=True).astype(np.float32)
 
 
 def _load(path: Path) -> _Pixels:

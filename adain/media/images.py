@@ -1,4 +1,4 @@
-"""Reading and writing images, and pictures in memory."""
+"""Pictures in memory, read from image files and written to them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ..bit_depth import to_bytes
 from ..errors import ImageError, reason
 from ..resample import resize
 from .atomic import replacing
@@ -24,7 +25,7 @@ WRITTEN = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", 
 """The extensions of files that are written."""
 
 OPAQUE = frozenset({".jpg", ".jpeg", ".bmp", ".ppm", ".pgm"})
-"""Those of them whose files hold no transparency."""
+"""The extensions among them whose files hold no transparency."""
 
 EXTENSIONS = WRITTEN | {".jfif", ".jpe", ".jp2", ".heic", ".heif", ".avif", ".dib", ".tga", ".qoi"}
 """The extensions of files that are read when a folder is walked."""
@@ -50,7 +51,7 @@ class Picture:
         return Picture(rgb, torch.cat([torch.ones_like(p.rgb[:, :1]) if p.alpha is None else p.alpha for p in pictures]))
 
     def resized(self, size: tuple[int, int]) -> Picture:
-        """The same at `size` (height, width)."""
+        """The pictures scaled to `size` (height, width)."""
         return replace(self, rgb=resize(self.rgb, size), alpha=None if self.alpha is None else resize(self.alpha, size))
 
 
@@ -74,7 +75,7 @@ def read_mask(path: str | os.PathLike[str]) -> Tensor:
 def to_pil(rgb: Tensor, alpha: Tensor | None = None) -> Image.Image:
     """A Pillow image of `rgb` [1, 3, H, W] and `alpha` [1, 1, H, W] in 0..1."""
     values = rgb if alpha is None else torch.cat([rgb, alpha.to(rgb)], 1)
-    return Image.fromarray(values[0].mul(255).round_().clamp_(0, 255).byte().permute(1, 2, 0).cpu().numpy())
+    return Image.fromarray(to_bytes(values[0]).permute(1, 2, 0).cpu().numpy())
 
 
 def write_picture(

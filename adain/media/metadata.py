@@ -13,23 +13,13 @@ _EXIF_LIMIT = 65_000
 """Bytes; a segment of a JPEG holds 65,533."""
 
 _BASE = ExifTags.Base
-# Numbers for what the oldest Pillows call otherwise. The rest of a TIFF's first directory describes its pixels.
 _TAGS = (
-    _BASE.ImageDescription,
-    _BASE.Make,
-    _BASE.Model,
-    _BASE.Software,
-    _BASE.DateTime,
-    _BASE.Artist,
-    _BASE.HostComputer,
-    _BASE.Copyright,
+    *(_BASE.ImageDescription, _BASE.Make, _BASE.Model, _BASE.Software, _BASE.DateTime, _BASE.Artist, _BASE.HostComputer, _BASE.Copyright),
     0x4746,  # rating in stars
-    0x9C9B,  # title, comment, author, keywords and subject as Windows writes them
-    0x9C9C,
-    0x9C9D,
-    0x9C9E,
-    0x9C9F,
+    *range(0x9C9B, 0x9CA0),  # title, comment, author, keywords and subject as Windows writes them
 )
+"""What is kept of a TIFF's first directory, whose rest describes its pixels; numbers for what the oldest Pillows call otherwise."""
+
 _DROPPED = (
     0x927C,  # the maker's own notes, full of offsets into the old file
     0xA001,  # colour space
@@ -37,17 +27,18 @@ _DROPPED = (
     0xA003,  # height
     0xA005,  # interoperability: says Adobe RGB
 )
+"""What is left out of the directories of the camera and of the place."""
 
 
 @dataclass(frozen=True)
 class Metadata:
-    """`dpi` in x and y, and `exif`, ready to be written: without orientation, thumbnail and what describes the old pixels."""
+    """The resolution `dpi` in x and y, and `exif` ready to be written: without orientation, thumbnail and what describes the old pixels."""
 
     dpi: tuple[float, float] | None = None
     exif: bytes = field(default=b"", repr=False)
 
     def options(self) -> dict[str, Any]:
-        """For `Image.save`, in any format."""
+        """Keywords for `Image.save`, in any format."""
         return {key: value for key, value in (("dpi", self.dpi), ("exif", self.exif)) if value}
 
 
@@ -64,7 +55,7 @@ def exif_of(source: Image.Image | bytes) -> Image.Exif:
 
 
 def orientation_of(exif: Image.Exif) -> int:
-    """1 to 8; 1 where there is none or it makes no sense."""
+    """The orientation that EXIF tells, 1 to 8; 1 where there is none or it makes no sense."""
     try:
         value = exif.get(_BASE.Orientation, 1)
     except Exception:  # values are read when they are asked for
@@ -73,7 +64,7 @@ def orientation_of(exif: Image.Exif) -> int:
 
 
 def metadata_of(exif: Image.Exif, dpi: Any, *, turned: bool) -> Metadata:
-    """What is kept of a file; `turned` if width and height change places. Whatever is damaged is left out."""
+    """The metadata that are kept of a file; `turned` if width and height change places. Whatever is damaged is left out."""
     resolution = _dpi(dpi)
     return Metadata((resolution[1], resolution[0]) if resolution and turned else resolution, _kept(exif))
 

@@ -28,7 +28,7 @@ def srgb() -> bytes:
 
 @functools.lru_cache(maxsize=8)
 def to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """What turns 8-bit pictures of `mode` (RGB, L, CMYK, LAB), as `profile` means them, into sRGB.
+    """The transform of 8-bit pictures of `mode` (RGB, L, CMYK, LAB), as `profile` means them, into sRGB.
 
     None if that changes nothing that could be seen, or `profile` is not for that mode, or is broken, which the log says.
     """

@@ -16,7 +16,7 @@ _TRANSPARENT = {"matroska": "libvpx-vp9", "mov": "prores_ks", "avi": "png", "nut
 """The encoder that keeps an alpha channel, where the usual one does not."""
 
 _ALPHA_BESIDE = ("vp8", "vp9")
-"""These carry alpha beside the picture, which Matroska alone has room for."""
+"""Codecs that carry alpha beside the picture, which Matroska alone has room for."""
 
 _AUDIO = {"webm": "libopus", "ogg": "libopus", "ogv": "libopus", "mpeg": "mp2"}
 _AUDIO |= dict.fromkeys(("matroska", "mpegts", "flv", "3gp"), "aac")

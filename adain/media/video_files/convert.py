@@ -104,7 +104,7 @@ def convert(
 
 
 def partial_of(target: str | os.PathLike[str]) -> Path:
-    """Where `convert` keeps what it has done of `target`."""
+    """The file in which `convert` keeps what it has done of `target`."""
     return _beside(Path(target), "partial")
 
 

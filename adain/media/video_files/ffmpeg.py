@@ -21,7 +21,7 @@ if tuple(map(int, av.__version__.split(".")[:2])) < (17, 1):  # older ones lack 
     raise VideoError(f'Video needs PyAV 17.1 or newer, but {av.__version__} is installed. Run: pip install --upgrade "av>=17.1"')
 
 FilterGraph: Any = Graph
-"""Untyped, as its links and frames are of many kinds."""
+"""FFmpeg's graph of filters; untyped, as its links and frames are of many kinds."""
 
 COVER = Disposition.attached_pic
 """The disposition of a video stream that is a cover picture."""
@@ -29,10 +29,10 @@ COVER = Disposition.attached_pic
 Source = str | os.PathLike[str] | io.BytesIO
 
 UNSPECIFIED, BT709, BT601, RGB = 2, 1, 5, 0
-"""The matrix between YUV and RGB."""
+"""Matrices between YUV and RGB, as ITU-T H.273 numbers them."""
 
 LIMITED, FULL = 1, 2
-"""The range of values."""
+"""Ranges of values."""
 
 BROKEN = (FFmpegError, ValueError, LookupError, ArithmeticError, RuntimeError, MemoryError, OSError)
 """What PyAV raises on damaged data: mostly FFmpegError, but times, sizes and formats without sense meet Python's own."""

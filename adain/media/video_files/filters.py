@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -16,10 +16,8 @@ class Deinterlacer:
     many pictures as before, at the same times.
     """
 
-    def __init__(self, time_base: Fraction, began: Callable[[], None]) -> None:
+    def __init__(self, time_base: Fraction) -> None:
         self._time_base = time_base
-        self._began = began
-        """Called at the first interlaced picture."""
         self._graph: Any = None
         self._form: tuple[int, int, str] | None = None
 
@@ -31,8 +29,6 @@ class Deinterlacer:
             form = (picture.width, picture.height, picture.format.name)
             if form != self._form:
                 yield from self.rest()
-                if self._form is None:
-                    self._began()
                 self._form = form
                 self._graph = self._graph_for(*form)
             self._graph.vpush(picture)

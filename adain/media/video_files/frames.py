@@ -26,15 +26,15 @@ class Frame:
 
     image: Tensor
     index: int
-    """Counted from 0."""
+    """Its number, counted from 0."""
     pts: int
     """When it is shown, in units of the stream's time base, and from the start of the file."""
     duration: int
-    """0 if unknown."""
+    """How long it is shown, in the same units; 0 if unknown."""
     seconds: float
     """When it is shown, counted from the first frame."""
     painted: bool = True
-    """If not, it was long ago, in a run that is resumed, and only shows where the camera went."""
+    """Whether it is to be painted. If not, it was long ago, in a run that is resumed, and only shows where the camera went."""
     alpha: Tensor | None = None
     """[1, 1, H, W] in the form of `image`, which where it is 0 continues what is around; None if the video is opaque."""
 
@@ -47,7 +47,7 @@ class Frame:
 
 
 class FrameDecoder:
-    """The frames of `video`'s part, from the packets of its video stream.
+    """Makes the frames of `video`, or of the part of it that is read, from the packets of its video stream.
 
     A picture that cannot be decoded, or only with errors, is reported and replaced by the one before it.
     """
@@ -58,9 +58,7 @@ class FrameDecoder:
         self.ended = False
         """Whether the end of the part was reached."""
         self._video = video
-        self._deinterlaced = Deinterlacer(
-            video.time_base, lambda: video.report(f"{video.name} is interlaced. Its fields are made into whole frames (deinterlaced).")
-        )
+        self._deinterlaced = Deinterlacer(video.time_base)
         self._awaited: set[int] = set()
         """Times of packets whose picture has not come out yet; these and all below are the file's own."""
         self._trouble: int | None = None
@@ -75,8 +73,12 @@ class FrameDecoder:
         """The frames that come out at a packet."""
         if packet.pts is not None and not packet.is_discard:
             self._awaited.add(packet.pts)
+        video = self._video
         try:
-            pictures = list(self._deinterlaced(self._video.decoder.decode(packet if packet.size else None)))
+            decoded = video.decoder.decode(packet if packet.size else None)
+            if any(picture.interlaced_frame for picture in decoded):
+                video.report(f"{video.name} is interlaced. Its fields are made into whole frames (deinterlaced).")
+            pictures = list(self._deinterlaced(decoded))
         except BROKEN:
             self._trouble = max(self._awaited, default=packet.pts)
             return

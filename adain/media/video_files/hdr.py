@@ -24,11 +24,8 @@ WIDE = {9: "BT.2020", 11: "DCI-P3", 12: "Display P3"}
 """Primaries of larger gamuts than BT.709's, by their number in H.273. Those of standard definition are taken for BT.709's."""
 
 _P3_TO_BT709 = ((1.22494, -0.22494, 0.0), (-0.04206, 1.04206, 0.0), (-0.01964, -0.07864, 1.09827))
-_TO_BT709 = {
-    "BT.2020": ((1.66049, -0.58764, -0.07285), (-0.12455, 1.13290, -0.00835), (-0.01815, -0.10058, 1.11873)),
-    "DCI-P3": _P3_TO_BT709,
-    "Display P3": _P3_TO_BT709,
-}
+_BT2020_TO_BT709 = ((1.66049, -0.58764, -0.07285), (-0.12455, 1.13290, -0.00835), (-0.01815, -0.10058, 1.11873))
+_TO_BT709 = {9: _BT2020_TO_BT709, 11: _P3_TO_BT709, 12: _P3_TO_BT709}
 
 _M1, _M2 = 2610 / 16384, 2523 / 4096 * 128
 _C1, _C2, _C3 = 3424 / 4096, 2413 / 4096 * 32, 2392 / 4096 * 32
@@ -50,8 +47,8 @@ def to_srgb(values: Tensor, transfer: int, primaries: int, peak: float = PEAK) -
         light = values
     else:
         light = torch.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
-    if primaries in WIDE:
-        matrix = torch.tensor(_TO_BT709[WIDE[primaries]], dtype=light.dtype, device=light.device)
+    if primaries in _TO_BT709:
+        matrix = torch.tensor(_TO_BT709[primaries], dtype=light.dtype, device=light.device)
         light = torch.einsum("ij,...jhw->...ihw", matrix, light)
     light = light.clamp(0, 1)
     return torch.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)

@@ -1,4 +1,4 @@
-"""Between the pictures of a video, as FFmpeg decodes and encodes them, and tensors of sRGB.
+"""Conversion between the pictures of a video, as FFmpeg decodes and encodes them, and tensors of sRGB.
 
 Colours are those a player would show: matrix, range and light as the file says, upright.
 """
@@ -18,10 +18,10 @@ from .hdr import PEAK, is_srgb, to_srgb
 
 BT2020 = 9
 _MATRICES = {BT709: BT709, 4: 4, BT601: BT601, 6: 6, 7: 7, BT2020: BT2020, 10: BT2020}
-"""Those by which FFmpeg converts; BT.2020 with constant luminance (10) is taken for the usual one."""
+"""The matrices by which FFmpeg converts; BT.2020 with constant luminance (10) is taken for the usual one."""
 
 _FORMS = {(False, False): "rgb24", (False, True): "rgba", (True, False): "rgb48le", (True, True): "rgba64le"}
-"""By whether they have more than 8 bits, and alpha."""
+"""The pixel formats of tensors, by whether they have more than 8 bits, and alpha."""
 
 
 def has_alpha(form: Any) -> bool:

@@ -13,10 +13,10 @@ from .ffmpeg import BROKEN, COVER, Source, av, opened
 from .pixels import has_alpha
 
 _PACKETS = 300
-"""How many are looked at to find the frame rate."""
+"""How many packets are looked at to find the frame rate."""
 
 _PICTURES = 1000
-"""How many are looked at to see whether they are opaque; if all were, a longer video is taken for one that may not stay so."""
+"""How many pictures are looked at to see whether they are opaque; if all were, a longer video is taken for one that may not stay so."""
 
 _WITH_ALPHA = {"vp9": "libvpx-vp9", "vp8": "libvpx"}
 """Decoders that give the transparency which FFmpeg's own ones for these codecs leave out."""

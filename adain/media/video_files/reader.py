@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import VideoError, reason
+from ..input_file import check_file
 from .ffmpeg import BROKEN, Source, av, opened
 from .frames import Frame, FrameDecoder
 from .hdr import HDR, WIDE, is_srgb
@@ -21,7 +22,7 @@ Report = Callable[[str], None]
 
 
 def frames(source: Source, report: Report = lambda sentence: None) -> Iterator[Frame]:
-    """Only the pictures of a video, for a pass that measures."""
+    """The frames of a video without all else in it, for a pass that measures."""
     with VideoReader(source, report=report) as reader:
         yield from (item for item in reader if isinstance(item, Frame))
 
@@ -37,7 +38,7 @@ class VideoReader:
     def __init__(self, source: Source, start: float = 0, duration: float = 0, report: Report = lambda sentence: None) -> None:
         self.name = "the video" if isinstance(source, io.BytesIO) else os.fspath(source)
         if not isinstance(source, io.BytesIO):
-            _check_file(Path(source))
+            check_file(Path(source), "a video file", VideoError)
         try:
             found = probe(source)
             self.container = opened(source)
@@ -52,7 +53,7 @@ class VideoReader:
         """Tells a sentence, once."""
         self.rate, self.transparent, self.covers, self.adts = found.rate, found.transparent, found.covers, found.adts
         self.flat = False
-        """Set it to have what is transparent on black instead."""
+        """Whether frames show what is transparent on black instead; to be set before they are read."""
         self.transfer, self.primaries = self.stream.codec_context.color_trc, self.stream.codec_context.color_primaries
         self.srgb = is_srgb(self.transfer, self.primaries)
         """Whether pictures have the file's own values; if not, they were brought from another light to sRGB."""
@@ -88,7 +89,7 @@ class VideoReader:
         yield from decoded.rest()
 
     def _packets(self, decoded: FrameDecoder) -> Iterator[Any]:
-        """Those of the streams to decode and to copy, as far as they can be read."""
+        """The packets of the streams to decode and to copy, as far as they can be read."""
         try:
             if self.start:
                 self.container.seek(int(self.start * av.time_base))
@@ -131,15 +132,3 @@ class VideoReader:
                 start, end = (self.shifted(round(time / unit), unit) for time in inside)
                 found.append({**chapter, "start": start, "end": end, "time_base": unit})
         return found
-
-
-def _check_file(path: Path) -> None:
-    try:
-        if path.is_dir():
-            raise VideoError(f"{path} is a folder. Give one video file.")
-        if not path.is_file():
-            raise VideoError(f"There is no video file at {path}. Check the name.")
-        if not path.stat().st_size:
-            raise VideoError(f"{path} is empty. Save or download it again.")
-    except OSError as error:  # such as a name that is too long
-        raise VideoError(f"There is no video file at {path} ({reason(error)}). Check the name.") from error

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ...errors import VideoError, reason
+from ...errors import VideoError, counted, reason
 from .codecs import audio_codec, holds_copy
 from .encoder import Encoding, VideoEncoder
 from .ffmpeg import BROKEN, av, url
@@ -163,7 +163,7 @@ class VideoWriter:
         ]
         for count, what in lost:
             if count > 0:
-                self._report(f"{count} {what}{'s' * (count > 1)} of {reader.name} cannot be kept in a {self._path.suffix} file.")
+                self._report(f"{counted(count, what)} of {reader.name} cannot be kept in a {self._path.suffix} file.")
 
     def _count_data(self) -> int:
         """How many streams of data hold what is not kept in another way."""

@@ -28,4 +28,4 @@ def lite64():
 
 @pytest.fixture(scope="session")
 def vgg64():
-    return samples.vgg19().double()
+    return samples.SMALL["vgg19"]().double()

@@ -1,8 +1,8 @@
 """The paper once more, literally: formulas and loops on NumPy float64 arrays, without a line of the code under test.
 
 Huang & Belongie (2017), "Arbitrary Style Transfer in Real-time with Adaptive Instance Normalization". Images and features
-are [C, H, W], masks [H, W]. `Lite` and `VGG19` are this project's two networks written the same way; level 0 is
-the linear Monge-Kantorovich map between the colours (Pitié & Kokaram 2007).
+are [C, H, W], masks [H, W]. The networks of every architecture are written the same way, those of others from what their authors
+publish; level 0 is the linear Monge-Kantorovich map between the colours (Pitié & Kokaram 2007).
 """
 
 from __future__ import annotations
@@ -146,10 +146,10 @@ def shrink(mask, stride, size):
     return out
 
 
-def convolution(x, weight, bias, stride=1):
-    """A convolution, whose borders are reflected for 3x3 kernels."""
+def convolution(x, weight, bias, stride, borders):
+    """A convolution by kernels of 3x3, or of 1x1, which see no borders."""
     k = weight.shape[-1]
-    grown = np.pad(x, [(0, 0), (k // 2, k // 2), (k // 2, k // 2)], mode="reflect")
+    grown = np.pad(x, [(0, 0), (k // 2, k // 2), (k // 2, k // 2)], mode=borders)
     height, width = -(-x.shape[1] // stride), -(-x.shape[2] // stride)
     out = np.zeros((len(weight), height, width))
     for i in range(k):
@@ -167,7 +167,13 @@ def relu(x):
     return np.maximum(x, 0)
 
 
-def pool(x):
+def pool(x, ceil):
+    """Maxima of 2x2 pixels; pixels at the end without a partner count (`ceil`) or are left out."""
+    odd = x.shape[1] % 2, x.shape[2] % 2
+    if ceil:
+        x = np.pad(x, [(0, 0), (0, odd[0]), (0, odd[1])], constant_values=-np.inf)
+    else:
+        x = x[:, : x.shape[1] - odd[0], : x.shape[2] - odd[1]]
     return np.stack([x[:, i::2, j::2] for i in (0, 1) for j in (0, 1)]).max(0)
 
 
@@ -175,80 +181,169 @@ def upsample(x):
     return x.repeat(2, 1).repeat(2, 2)
 
 
+def smooth(x):
+    """An image of twice the size: along each axis a new pixel is three quarters of the nearest one and a quarter of the next."""
+    for axis in (1, 2):
+        x = np.moveaxis(x, axis, 0)
+        before, after = np.concatenate([x[:1], x[:-1]]), np.concatenate([x[1:], x[-1:]])
+        x = np.stack([0.75 * x + 0.25 * before, 0.75 * x + 0.25 * after], 1).reshape(-1, *x.shape[1:])
+        x = np.moveaxis(x, 0, axis)
+    return x
+
+
+def blocks(x):
+    """[C, H, W] to [4 C, H / 2, W / 2]: the four pixels of each 2x2 block, as channels."""
+    return np.stack([x[c, i::2, j::2] for c in range(len(x)) for i in (0, 1) for j in (0, 1)])
+
+
+def pixels(x):
+    """The inverse of `blocks`."""
+    out = np.empty((len(x) // 4, 2 * x.shape[1], 2 * x.shape[2]))
+    for channel, part in enumerate(x):
+        c, i, j = channel // 4, channel // 2 % 2, channel % 2
+        out[c, i::2, j::2] = part
+    return out
+
+
 class Network:
-    """A network: weights by the names of the model file."""
+    """Weights by the names of the model file."""
+
+    borders = "reflect"
 
     def __init__(self, state):
         self.state = {key: value.double().numpy() for key, value in state.items()}
 
     def conv(self, name, x, stride=1):
-        return convolution(x, self.state[f"{name}.weight"], self.state[f"{name}.bias"], stride)
+        return convolution(x, self.state[f"{name}.weight"], self.state[f"{name}.bias"], stride, self.borders)
+
+    def relu_layers(self, part, names, x):
+        for name in names.split():
+            x = relu(self.conv(f"{part}.{name}", x))
+        return x
 
 
-class VGG19(Network):
-    color, stride, strides, correction = False, 8, (8,), 1
+class AroundVGG(Network):
+    """Simonyan & Zisserman's VGG-19 to relu4_1, which is the only level."""
+
+    color, stride, strides, correction = False, 8, (8,), 0
+    ceil = False
+
+    def relu4_1(self, x):
+        for names in ("conv1_1 conv1_2", "conv2_1 conv2_2", "conv3_1 conv3_2 conv3_3 conv3_4"):
+            x = pool(self.relu_layers("encoder", names, x), self.ceil)
+        return [self.relu_layers("encoder", "conv4_1", x)]
+
+
+class VGG19(AroundVGG):
+    """The paper's network as naoto0804/pytorch-AdaIN publishes it: a 1x1 convolution first, pools that round up, `torch.var`."""
+
+    correction = 1
+    ceil = True
 
     def encode(self, x):
-        x = self.conv("encoder.rgb", x)
-        for block in (["conv1_1", "conv1_2"], ["conv2_1", "conv2_2"], ["conv3_1", "conv3_2", "conv3_3", "conv3_4"]):
-            for name in block:
-                x = relu(self.conv(f"encoder.{name}", x))
-            x = pool(x)
-        return [relu(self.conv("encoder.conv4_1", x))]
+        return self.relu4_1(self.conv("encoder.rgb", x))
 
     def decode(self, image, features, codes, masks):
-        x = upsample(relu(self.conv("decoder.conv4_1", features[0])))
-        for name in ("conv3_4", "conv3_3", "conv3_2", "conv3_1"):
-            x = relu(self.conv(f"decoder.{name}", x))
-        x = upsample(x)
-        for name in ("conv2_2", "conv2_1"):
-            x = relu(self.conv(f"decoder.{name}", x))
-        x = relu(self.conv("decoder.conv1_2", upsample(x)))
-        return self.conv("decoder.conv1_1", x)
+        x = upsample(self.relu_layers("decoder", "conv4_1", features[0]))
+        x = upsample(self.relu_layers("decoder", "conv3_4 conv3_3 conv3_2 conv3_1", x))
+        x = upsample(self.relu_layers("decoder", "conv2_2 conv2_1", x))
+        return self.conv("decoder.conv1_1", self.relu_layers("decoder", "conv1_2", x))
 
 
-class Lite(Network):
-    color, stride, strides, correction = True, 8, (2, 4, 8), 0
+class Kuko6(AroundVGG):
+    """kuko6/style-transfer: torchvision's VGG-19, pictures normalised as for ImageNet, in and (by a tanh) out."""
+
+    mean = np.array([0.485, 0.456, 0.406])[:, None, None]
+    std = np.array([0.229, 0.224, 0.225])[:, None, None]
 
     def encode(self, x):
-        blocks = np.empty((12, x.shape[1] // 2, x.shape[2] // 2))
-        for c in range(3):
-            for i in range(2):
-                for j in range(2):
-                    blocks[4 * c + 2 * i + j] = x[c, i::2, j::2]
-        half = leaky(self.conv("encoder.down2", blocks))
+        return self.relu4_1((x - self.mean) / self.std)
+
+    def decode(self, image, features, codes, masks):
+        x = self.relu_layers("decoder", "conv4_1", upsample(features[0]))
+        x = self.relu_layers("decoder", "conv3_2 conv3_1", upsample(x))
+        x = self.relu_layers("decoder", "conv2_2 conv2_1 conv1_2", upsample(x))
+        return np.tanh(self.conv("decoder.conv1_1", x)) * self.std + self.mean
+
+
+class Keras(AroundVGG):
+    """The Keras example (keras-io/AdaIN): padding "same", which is zeros, RGB in 0..1 as it is, and a sigmoid at the end."""
+
+    borders = "constant"
+
+    def encode(self, x):
+        return self.relu4_1(x)
+
+    def decode(self, image, features, codes, masks):
+        x = upsample(self.relu_layers("decoder", "first", features[0]))
+        x = upsample(self.relu_layers("decoder", "second third fourth fifth", x))
+        x = upsample(self.relu_layers("decoder", "sixth seventh", x))
+        return 1 / (1 + np.exp(-self.conv("decoder.ninth", self.relu_layers("decoder", "eighth", x))))
+
+
+class Modulated(Network):
+    """What this project's own networks have in common: a level 0, and affine maps for the layers of the decoder."""
+
+    color, correction = True, 0
+
+    def encode(self, x):
+        half = leaky(self.conv("encoder.down2", blocks(x)))
         quarter = leaky(self.conv("encoder.at4", leaky(self.conv("encoder.down4", half, 2))))
         eighth = leaky(self.conv("encoder.at8", leaky(self.conv("encoder.down8", quarter, 2))))
         return [half, quarter, eighth]
 
     def decode(self, image, features, codes, masks):
-        half, quarter, x = features
-        numbers = [self.state["modulation.weight"] @ code + self.state["modulation.bias"] for code in codes]
+        numbers = [self.numbers(code) for code in codes]
 
-        def modulated(x):
-            """The next 2 C numbers of each region scale and shift the C channels of `x` in that region."""
+        def modulated(name, x):
+            """The next 2 C numbers of each region scale and shift the C channels of a layer in that region."""
             nonlocal numbers
+            x = self.conv(f"decoder.{name}", x)
             width, stride = len(x), image.shape[1] // x.shape[1]
             out = np.zeros_like(x)
             for number, mask in zip(numbers, masks, strict=True):
                 where = shrink(mask, stride, x.shape[1:])
                 out += where * (x * (1 + number[:width, None, None]) + number[width : 2 * width, None, None])
             numbers = [number[2 * width :] for number in numbers]
-            return out
+            return leaky(out)
 
         def residual(name, x):
-            return x + self.conv(f"decoder.{name}.second", leaky(modulated(self.conv(f"decoder.{name}.first", x))))
+            return x + self.conv(f"decoder.{name}.second", modulated(f"{name}.first", x))
 
-        x = residual("second8", residual("first8", x))
-        x = leaky(modulated(self.conv("decoder.up4", x)))
-        x = leaky(modulated(self.conv("decoder.at4", upsample(x) + quarter)))
-        x = residual("residual4", x)
-        x = leaky(modulated(self.conv("decoder.up2", x)))
-        x = leaky(modulated(self.conv("decoder.at2", upsample(x) + half)))
-        x = self.conv("decoder.pixels", x)
-        out = image.copy()
-        for c in range(3):
-            for i in range(2):
-                for j in range(2):
-                    out[c, i::2, j::2] += x[4 * c + 2 * i + j]
+        out = image + self.residue(image, features, modulated, residual)
+        assert not any(len(number) for number in numbers)
         return out
+
+
+class Lite(Modulated):
+    stride, strides = 8, (2, 4, 8)
+
+    def numbers(self, code):
+        return self.state["modulation.weight"] @ code + self.state["modulation.bias"]
+
+    def residue(self, image, features, modulated, residual):
+        half, quarter, x = features
+        x = modulated("up4", residual("second8", residual("first8", x)))
+        x = residual("residual4", modulated("at4", upsample(x) + quarter))
+        x = modulated("at2", upsample(modulated("up2", x)) + half)
+        return pixels(self.conv("decoder.pixels", x))
+
+
+class Base(Modulated):
+    stride, strides = 16, (2, 4, 8, 16)
+
+    def encode(self, x):
+        finer = super().encode(x)
+        return [*finer, leaky(self.conv("encoder.at16", leaky(self.conv("encoder.down16", finer[-1], 2))))]
+
+    def numbers(self, code):
+        return self.state["modulation.weight"] @ (self.state["code.weight"] @ code) + self.state["modulation.bias"]
+
+    def residue(self, image, features, modulated, residual):
+        half, quarter, eighth, x = features
+        x = modulated("up8", residual("blocks16.0", x))
+        x = residual("blocks8.1", residual("blocks8.0", smooth(x) + eighth))
+        x = modulated("at4", smooth(modulated("up4", x)) + quarter)
+        x = residual("blocks4.2", residual("blocks4.1", residual("blocks4.0", x)))
+        x = modulated("at2", smooth(modulated("up2", x)) + half)
+        return self.conv("decoder.pixels", np.concatenate([pixels(leaky(self.conv("decoder.thin", x))), image]))

@@ -9,14 +9,16 @@
 from . import latents
 from .color import match_colors
 from .errors import AdaINError, ImageError, ModelError, StyleError
+from .look import Look, Region
 from .media.images import read_mask, read_picture, write_picture
 from .model import StyleTransferModel
-from .style import Region, Style
+from .style import Style
 from .stylize import stylize
 
 __all__ = [
     "AdaINError",
     "ImageError",
+    "Look",
     "ModelError",
     "Region",
     "Style",

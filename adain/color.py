@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .affine import affine
-from .model import color_statistics
+from .moments import color_statistics
 
 ColorMode = Literal["style", "keep", "match"]
 

@@ -17,8 +17,9 @@ from torch import Tensor
 
 from .checks import check_mask
 from .errors import ImageError, StyleError
+from .look import Look
+from .moments import rows_of
 from .resample import resize
-from .style import Region
 
 LEAST_PIXELS = 128**2
 """A region that covers less than that, and less than LEAST_SHARE of the picture, counts as if the rest were the picture as a whole. The
@@ -45,20 +46,20 @@ class Coverage:
 
     @staticmethod
     def of(cover: Tensor, shares: Tensor | None = None, alpha: Tensor | None = None) -> Coverage:
-        """That of whole pictures, where `shares` of `cover` belong to the regions."""
+        """The coverage of whole pictures, where `shares` of `cover` belong to the regions."""
         pixels = torch.tensor(math.prod(cover.shape[2:]), dtype=torch.float64) if alpha is None else _sum(alpha).clamp_min(1)
         lack = ((LEAST_SHARE * pixels).clamp_max(LEAST_PIXELS) - _sum(cover, shares, alpha)).clamp_min(0) / pixels
         return Coverage(cover, shares, lack.float() if cover.dtype == torch.uint8 else lack.to(cover), alpha)
 
     @staticmethod
     def everywhere(alpha: Tensor) -> Coverage:
-        """That of one region in whole pictures with `alpha` [B or 1, 1, H, W]."""
+        """The coverage of one region in whole pictures with `alpha` [B or 1, 1, H, W]."""
         opaque = 1 if alpha.is_floating_point() else 255
         return Coverage.of(torch.full_like(alpha[:1, :, :1, :1], opaque).expand(1, 1, *alpha.shape[2:]), alpha=alpha)
 
     @staticmethod
     def joined(parts: Sequence[Coverage]) -> Coverage:
-        """That of the pictures of all `parts`, in one batch."""
+        """The coverage of the pictures of all `parts`, in one batch."""
         shares, alphas = ([t for t in ts if t is not None] for ts in zip(*((part.shares, part.alpha) for part in parts), strict=True))
         return Coverage(
             torch.cat([part.cover for part in parts]),
@@ -84,38 +85,35 @@ class Coverage:
         return self.cover if self.alpha is None else self.cover * self.alpha
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Coverage:
-        """With `function` applied to what has pixels, such as to look at a part of them."""
+        """This coverage with `function` applied to what has pixels, such as to look at a part of them."""
         shares, alpha = (None if planes is None else function(planes) for planes in (self.shares, self.alpha))
         return replace(self, cover=function(self.cover), shares=shares, alpha=alpha)
 
     def rows(self, rows: slice) -> Coverage:
-        """That of some pictures of a batch."""
-        part = self.map(lambda t: t if len(t) == 1 else t[rows])
-        return part if len(self.lack) == 1 else replace(part, lack=self.lack[rows])
+        """The coverage of some pictures of the batch."""
+        return replace(self.map(lambda planes: rows_of(planes, rows)), lack=rows_of(self.lack, rows))
 
     def to(self, device: torch.device, dtype: torch.dtype) -> Coverage:
+        """The same on `device` in `dtype`."""
         return replace(self.map(lambda t: t.to(device, dtype)), lack=self.lack.to(device, dtype))
 
 
-def coverage_of(
-    regions: Sequence[Region], mask: Tensor | None, content: Tensor, *, alpha: Tensor | None = None, blank: bool = False
-) -> Coverage | None:
-    """Where `regions` apply in `content` [B, 3, H, W], within `mask`; None for one region everywhere.
+def coverage_of(look: Look, content: Tensor, alpha: Tensor | None = None) -> Coverage | None:
+    """Where the regions of `look` apply in `content` [B, 3, H, W]; None for one region everywhere.
 
     `alpha` [B or 1, 1, H, W] says how much of a pixel anybody sees; it is no mask.
 
     Where masks overlap they share the pixel; the base style takes what they leave. Where nothing reaches, what is painted (and not
-    shown) is that of the nearest region. Raises ImageError for a mask that is zero everywhere, unless it may be `blank`, and StyleError
-    for two base styles.
+    shown) is that of the nearest region. Raises ImageError for what is no mask for that many pictures, and StyleError for two base styles.
     """
-    batch, size = len(content), content.shape[-2:]
+    batch, size, regions, mask = len(content), content.shape[-2:], look.regions, look.mask
     if sum(region.mask is None for region in regions) > 1:
         raise StyleError("Two regions have no mask. Only one base style can fill what the others leave: give all other regions a mask.")
-    if mask is None and all(region.mask is None for region in regions):
+    if not look.masked:
         return None if alpha is None else Coverage.everywhere(alpha)
-    masks = [None if r.mask is None else _usable_mask(r.mask, f"mask of region {i + 1}", batch, size, blank) for i, r in enumerate(regions)]
+    masks = [None if r.mask is None else _at(r.mask, _label(i), batch, size) for i, r in enumerate(regions)]
     given = [m for m in masks if m is not None]
-    limit = None if mask is None else _usable_mask(mask, "mask", batch, size, blank)
+    limit = None if mask is None else _at(mask, _label(), batch, size)
     rows = max(len(m) for m in [*given, limit] if m is not None)
     total = sum((m.expand(rows, -1, -1, -1) for m in given), torch.zeros(rows, 1, *size, dtype=torch.float32))
     based = len(given) < len(masks)
@@ -123,6 +121,14 @@ def coverage_of(
     parts = [(1 - total).clamp_min(0) if m is None else m.expand(rows, -1, -1, -1) for m in masks]
     shares = _spread(torch.cat(parts, 1)) if len(parts) > 1 else None
     return Coverage.of(cover if limit is None else cover * limit, shares, alpha)
+
+
+def check_masks(look: Look, pictures: int) -> None:
+    """Raise ImageError if a mask of `look` is none for so many pictures, or zero everywhere."""
+    given = [(_label(i), region.mask) for i, region in enumerate(look.regions)] + [(_label(), look.mask)]
+    for label, mask in given:
+        if mask is not None and not check_mask(mask, label, pictures).amax() > 0:
+            raise ImageError(f"The {label} is black everywhere, so nothing would be painted. Paint in white where the style applies.")
 
 
 def _sum(*factors: Tensor | None) -> Tensor:
@@ -150,8 +156,9 @@ def _spread(weights: Tensor) -> Tensor:
     return torch.where(total > 0, shares, around)
 
 
-def _usable_mask(mask: Tensor, label: str, batch: int, size: torch.Size, blank: bool) -> Tensor:
-    mask = resize(check_mask(mask, label, batch).cpu(), size)
-    if not (blank or mask.amax() > 0):
-        raise ImageError(f"The {label} is black everywhere, so nothing would be painted. Paint in white where the style applies.")
-    return mask
+def _at(mask: Tensor, label: str, batch: int, size: torch.Size) -> Tensor:
+    return resize(check_mask(mask, label, batch).cpu(), size)
+
+
+def _label(region: int | None = None) -> str:
+    return "mask" if region is None else f"mask of region {region + 1}"

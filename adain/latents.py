@@ -18,6 +18,7 @@ from .checks import check_mask
 from .devices import capable
 from .errors import ImageError, StyleError
 from .moments import CHANNEL_EPS, Statistics, blend, channel_moments
+from .precision import wide
 from .style import normalized_weights
 
 Scope = Literal["each frame", "whole clip"]
@@ -69,7 +70,7 @@ def measure(x: Tensor, scope: Scope, *, mask: Tensor | None = None, window: tupl
 
     `mask` as in `latent_mask`; `window` as in `local_statistics`.
     """
-    frames, shared = _wide(frames_of(x)), _shared(x, scope)
+    frames, shared = wide(frames_of(x)), _shared(x, scope)
     weight = None if mask is None else latent_mask(mask, x).to(frames)
     if window is not None:
         return local_statistics(frames, weight, window, shared)
@@ -91,7 +92,7 @@ def move(
     `target` is [1 or N, C] for the N frames or clips of `x`, or maps [1 or N, C, h, w] of any size if `window` > 0.
     Outside `mask` `x` stays bit for bit. Raises StyleError for a target of other channels or another N.
     """
-    frames, shared = _wide(frames_of(x)), _shared(x, scope)
+    frames, shared = wide(frames_of(x)), _shared(x, scope)
     _check_target(target, frames.shape[1], len(frames) // shared)
     if strength == 0:
         return x
@@ -205,7 +206,3 @@ def _gaussian(x: Tensor, window: tuple[float, ...]) -> Tensor:
         shape, padding = ((1, 1, -1, 1), (radius, 0)) if axis == -2 else ((1, 1, 1, -1), (0, radius))
         planes = F.conv2d(planes, kernel.view(shape), padding=padding)
     return planes.unflatten(0, x.shape[:2])[:, :, 0]
-
-
-def _wide(x: Tensor) -> Tensor:
-    return x if x.dtype == torch.float64 else x.float()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -11,16 +12,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .affine import Affine, RegionalAffine
+from .area import Area, plan
 from .checks import check_image, check_mask
+from .content import ContentMoments, Union
 from .errors import ImageError, StyleError
-from .heap import keep_freed_pages
 from .media.images import Picture
 from .media.transparency import usable
-from .moments import Moments, Statistics, channel_moments, color_moments
+from .memory import free_memory, keep_freed_pages
+from .moments import Moments, Statistics, channel_moments, color_moments, color_statistics
 from .resample import at_short_side, resize
 from .style import Style
-from .tiles import choose_side, plan
-from .union import Union
+from .tile_policy import TilePolicy
 
 
 class StyleTransferModel(nn.Module):
@@ -48,6 +50,8 @@ class StyleTransferModel(nn.Module):
     correction: int = 0
     """1 for networks trained with the unbiased standard deviation."""
     encoder: nn.Module
+    tiling: TilePolicy = TilePolicy()
+    """How pictures are cut into tiles."""
 
     fingerprint: str = ""
     """Hash of the encoder's stored weights; set by `seal`, remembered by every Style."""
@@ -104,6 +108,16 @@ class StyleTransferModel(nn.Module):
     def dtype(self) -> torch.dtype:
         """The dtype the network computes in, but for layers that need more; statistics are float32 or better whatever it is."""
         return next(self.get_submodule("decoder").parameters()).dtype  # not the encoder's, whose first layers may keep float32
+
+    def tile_side(self, size: torch.Size, memory: int | None = None) -> int:
+        """The side of the tiles in which a picture of `size` (height, width) is best painted; one that covers it for in one piece.
+
+        `memory` is what the device has free, in bytes (default: what torch says).
+        """
+        if self.device.type == "cpu":
+            return self.tiling.side if math.prod(size) > self.tiling.whole else max(size)
+        pixels = (free_memory(self.device) if memory is None else memory) // (self.values_per_pixel * self.dtype.itemsize)
+        return max(size) if math.prod(size) <= pixels else max(self.tiling.least, math.isqrt(pixels) - 2 * self.halo)
 
     def seal(self) -> None:
         """Record the fingerprint of the encoder's weights. Call once, after loading and before any conversion."""
@@ -190,16 +204,16 @@ class StyleTransferModel(nn.Module):
         """`statistics_of` one image of any size, on any device."""
         size = image.shape[-2:]
         union = Union()
-        for tile in plan(size, choose_side(self, size), self.stride):
+        for tile in plan(Area.whole(size), self.tile_side(size), self.stride):
             outer = tile.grown(self.encoder_halo, size)
-            inner = tile.within(outer)
+            inner = tile.inside(outer)
             seen = outer.of(image).to(self.device).contiguous()  # one order of summation, whatever the layout in memory
             own_mask = None if mask is None else tile.of(mask)
-            colors = [color_moments(inner.of(seen), own_mask)] if self.color else []
+            colors = (color_moments(inner.of(seen), own_mask),) if self.color else ()
             features = self.encode(self.pad(seen).contiguous(memory_format=torch.channels_last))
-            own = [f[:, :, inner.rows.start // s :, inner.columns.start // s :] for f, s in zip(features, self.level_strides, strict=True)]
-            union.add([[*colors, *self.measure(own, tile.size, own_mask)]])
-        (levels,) = union.of(self, image)
+            own = [inner.at(stride).of(feature) for feature, stride in zip(features, self.level_strides, strict=True)]
+            union.add(ContentMoments(colors, (tuple(self.measure(own, tile.size, own_mask)),)))
+        (levels,) = union.of(self.device, image).levels
         return [m.statistics(0 if self.color and not i else self.correction) for i, m in enumerate(levels)]
 
     def statistics_of(self, image: Tensor, mask: Tensor | None = None) -> list[Statistics]:
@@ -207,9 +221,3 @@ class StyleTransferModel(nn.Module):
         levels = [color_statistics(image, mask)] if self.color else []
         features = self.encode(self.pad(image).contiguous(memory_format=torch.channels_last))
         return levels + [m.statistics(self.correction) for m in self.measure(features, image.shape[-2:], mask)]
-
-
-def color_statistics(image: Tensor, mask: Tensor | None = None) -> Statistics:
-    """Level 0: statistics of the colours of `image` [B, 3, H, W], in full precision even under autocast."""
-    with torch.autocast(image.device.type, enabled=False):
-        return color_moments(image, mask).statistics()

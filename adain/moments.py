@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from .precision import wide
+
 CHANNEL_EPS = 1e-5
 """Added to a channel's variance before the square root, as in the paper's code."""
 
 COLOR_EPS = 1e-4
 """Added to the diagonal of an RGB covariance: about (2.5 / 255)^2, so that 8-bit noise of a flat picture is not stretched."""
-
 
 BAND = 2**21
 """Values of a feature map whose moments are taken at once on a CPU, so that no large buffers are needed. In one piece, two thirds of the
@@ -32,9 +33,13 @@ class Statistics(NamedTuple):
     std: Tensor
 
     @staticmethod
-    def cat(rows: Sequence[Statistics]) -> Statistics:
-        """Those of one batch after the other, as of one batch."""
-        return Statistics(torch.cat([row.mean for row in rows]), torch.cat([row.std for row in rows]))
+    def cat(batches: Sequence[Statistics]) -> Statistics:
+        """The statistics of one batch after the other, as of one batch."""
+        return Statistics(*(torch.cat(parts) for parts in zip(*batches, strict=True)))
+
+    def rows(self, rows: slice) -> Statistics:
+        """The statistics of some pictures of the batch; a batch of one stands for every row."""
+        return Statistics(rows_of(self.mean, rows), rows_of(self.std, rows))
 
 
 @dataclass(frozen=True)
@@ -49,8 +54,17 @@ class Moments:
     var: Tensor
     weight: Tensor
 
+    @staticmethod
+    def cat(batches: Sequence[Moments]) -> Moments:
+        """The moments of one batch after the other, as of one batch."""
+        return Moments(*(torch.cat([getattr(m, name) for m in batches]) for name in ("mean", "var", "weight")))
+
+    def row(self, index: int) -> Moments:
+        """The moments of one picture of the batch; a batch of one stands for every row."""
+        return Moments(*(rows_of(t, slice(index, index + 1)) for t in (self.mean, self.var, self.weight)))
+
     def to(self, device: torch.device | str, dtype: torch.dtype) -> Moments:
-        """The same on `device` in `dtype`; one of both devices is the CPU, where any dtype is made into any."""
+        """The same moments on `device` in `dtype`; one of both devices is the CPU, where any dtype is made into any."""
         return Moments(*(t.cpu().to(dtype).to(device) for t in (self.mean, self.var, self.weight)))
 
     def light(self) -> Tensor:
@@ -69,6 +83,11 @@ class Moments:
         return Statistics(self.mean, matrix_power(var + COLOR_EPS * torch.eye(var.shape[-1]).to(var), 0.5))
 
 
+def rows_of(x: Tensor, rows: slice) -> Tensor:
+    """`x[rows]`, where a batch of one stands for every row."""
+    return x if len(x) == 1 else x[rows]
+
+
 def channel_moments(x: Tensor, mask: Tensor | None = None) -> Moments:
     """Per-channel mean and variance of `x` [B, C, H, W], weighted by `mask` [B or 1, 1, H, W] >= 0 if given.
 
@@ -77,7 +96,7 @@ def channel_moments(x: Tensor, mask: Tensor | None = None) -> Moments:
     if mask is None:
         mean, var = _ChannelMoments.apply(x)
         return Moments(mean, var, mean.new_full((x.shape[0],), x.shape[2] * x.shape[3]))
-    x = _wide(x)
+    x = wide(x)
     mask, weight = _mask_and_weight(x, mask)
     total = weight.clamp_min(torch.finfo(x.dtype).tiny)[:, None]
     mean = (x * mask).sum((2, 3)) / total
@@ -87,7 +106,7 @@ def channel_moments(x: Tensor, mask: Tensor | None = None) -> Moments:
 
 def color_moments(x: Tensor, mask: Tensor | None = None) -> Moments:
     """Mean and full covariance of the colours of `x` [B, 3, H, W], weighted by `mask` [B or 1, 1, H, W] if given."""
-    x = _wide(x)
+    x = wide(x)
     pixels = x.flatten(2)
     if mask is None:
         mean = pixels.mean(2)
@@ -135,6 +154,12 @@ def blend(statistics: Sequence[Statistics], weights: Sequence[float | Tensor]) -
     return Statistics(mean, std)
 
 
+def color_statistics(image: Tensor, mask: Tensor | None = None) -> Statistics:
+    """Statistics of the colours of `image` [B, 3, H, W], in full precision even under autocast: level 0 of models that match them."""
+    with torch.autocast(image.device.type, enabled=False):
+        return color_moments(image, mask).statistics()
+
+
 def matrix_power(symmetric: Tensor, exponent: float) -> Tensor:
     """`symmetric` [B, n, n], positive semi-definite, to a real power.
 
@@ -158,7 +183,7 @@ def _pixel_moments(x: Tensor) -> Moments:
         mean = means.mean(1)
         var = variances.mean(1).add_((means - mean[:, None]).square_().mean(1))
     else:
-        pixels = _wide(x.flatten(1, 2))
+        pixels = wide(x.flatten(1, 2))
         mean = pixels.mean(1)
         var = (pixels - mean[:, None]).square_().mean(1)
     return Moments(mean, var, mean.new_full((len(x),), count))
@@ -188,10 +213,6 @@ class _ChannelMoments(torch.autograd.Function):
         scale = 2 * grad_var / pixels
         shift = grad_mean / pixels - scale * mean
         return torch.addcmul(shift[:, :, None, None].to(x.dtype), scale[:, :, None, None].to(x.dtype), x)
-
-
-def _wide(x: Tensor) -> Tensor:
-    return x if x.dtype == torch.float64 else x.float()
 
 
 def _mask_and_weight(x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:

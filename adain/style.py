@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -44,7 +44,12 @@ class Style:
         chosen = range(len(self))[index]
         return self._map(lambda t: t[chosen : chosen + 1])
 
+    def rows(self, rows: slice) -> Style:
+        """Some styles of a batch; a batch of one stands for every row."""
+        return replace(self, levels=tuple(level.rows(rows) for level in self.levels))
+
     def to(self, device: torch.device | str) -> Style:
+        """The same on `device`."""
         return self._map(lambda t: t.to(device))
 
     def average(self) -> Style:
@@ -115,7 +120,7 @@ class Style:
         name = "".join(c for c in metadata.get("name", "") if c.isprintable())
         return Style(tuple(levels), metadata["fingerprint"], metadata["architecture"], name)
 
-    def _map(self, function) -> Style:  # noqa: ANN001 - Callable[[Tensor], Tensor]
+    def _map(self, function: Callable[[Tensor], Tensor]) -> Style:
         return replace(self, levels=tuple(Statistics(function(mean), function(std)) for mean, std in self.levels))
 
 
@@ -129,18 +134,6 @@ def _plausible(level: Statistics) -> bool:
     scatter = torch.linalg.eigvalsh(level.std.double())
     symmetric = torch.allclose(level.std, level.std.transpose(1, 2), rtol=0, atol=1e-4)
     return symmetric and bool(((scatter > -1e-4) & (scatter < 2)).all() and (level.mean.abs() < 2).all())
-
-
-@dataclass(frozen=True)
-class Region:
-    """A style and where it applies.
-
-    `mask` [B or 1, 1, H, W] in 0..1 (any size: it is resized to the content). None makes it the base style:
-    it fills what the other regions leave.
-    """
-
-    style: Style
-    mask: Tensor | None = None
 
 
 def normalized_weights(weights: Sequence[float], count: int) -> list[float]:

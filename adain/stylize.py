@@ -1,34 +1,34 @@
-"""The pipeline: colours -> encode -> moments -> affine -> decode, for pictures, batches and frames."""
+"""Pictures and batches of them, painted: in one piece or in tiles, together or one by one, as memory allows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import get_args
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
+from .aim import Aims
+from .area import Area, plan
 from .checks import check_image, check_mask
 from .color import ColorMode, apply_color_mode, lay_over
-from .coverage import Coverage, coverage_of
-from .errors import ImageError, StyleError
+from .coverage import check_masks, coverage_of
+from .errors import ImageError
+from .features import FeatureMaps
+from .look import Look, Region
 from .media.images import Picture
 from .media.transparency import usable
+from .memory import Portion
 from .model import StyleTransferModel
-from .moments import Statistics
-from .pipeline import Targets, measure, paint, render, render_measured, shown
-from .style import Region, Style
-from .tiles import Tile, choose_side, plan
-from .tiling.features import feature_maps, keeps
-from .tiling.painter import Advance, match_tiles, measure_tiles, paint_tiles
+from .moments import rows_of
+from .pipeline import Painter
+from .precision import wide, wide_dtype
+from .progress import Progress, Steps
+from .resample import enlarged, resize
+from .style import Style
+from .tiling.painter import TiledPainter
 
-__all__ = ["PIXELS_PER_CHUNK", "Progress", "measure", "paint", "render", "stylize"]
-
-Progress = Callable[[int, int], None]
-"""Called as `progress(done, total)` in frames, or in tiles measured and painted; raise from it to stop."""
-
-PIXELS_PER_CHUNK = 2**21
-"""Frames are processed together on a GPU up to this many pixels (eight of 512 x 512); beyond it, batches gain nothing."""
+PIXELS_AT_ONCE = 2**21
+"""Pictures are painted together on a GPU up to this many pixels (eight of 512 x 512); beyond it, batches gain nothing."""
 
 
 def stylize(
@@ -54,136 +54,106 @@ def stylize(
     the content is returned, and near it more and more of it is laid over what the network makes. A picture with next to no contrast or
     light of its own takes as much less of the style (`reach`).
     `color` is "style", "keep" (content's colours, stylised luma) or "match" (stylised, then moved to the content's
-    colour moments). `chunk` is the number of frames processed together (0: chosen). Pictures larger than `tile` pixels a side
-    (0: chosen for the device and its memory) are painted in tiles, frame by frame, with the result that they have in one piece.
+    colour moments). `chunk` is the number of pictures painted together (0: chosen). Pictures larger than `tile` pixels a side
+    (0: chosen for the device and its memory) are painted in tiles, one by one, with the result that they have in one piece.
+    When the device's memory runs out, less is painted at once.
 
     Raises ImageError for unusable tensors and StyleError for unusable styles, strengths and colour modes.
     """
-    alpha = None
-    if isinstance(content, Picture):
-        content, alpha = content.rgb, content.alpha
-    content = check_image(content, "input image")
-    alpha = None if alpha is None else usable(check_mask(alpha, "alpha", len(content)).cpu())
+    picture = content if isinstance(content, Picture) else Picture(content)
+    rgb = check_image(picture.rgb, "input image")
     if chunk < 0:
         raise ImageError(f"The chunk is {chunk} frames. Give how many to process together, or 0 to have it chosen.")
     if tile < 0:
         raise ImageError(f"The tile is {tile} pixels. Give the side of the tiles, or 0 to have it chosen.")
-    regions = _regions(style)
-    count = check_request(model, content, regions, strength, color)
-    coverage = coverage_of(regions, mask, content, alpha=alpha)
-    styles = [region.style.to(model.device) for region in regions]
-
-    size = content.shape[-2:]
-    tiles = plan(size, tile or choose_side(model, size), model.stride)
-    tiled = len(tiles) > 1
-    chunk = 1 if tiled else chunk or _frames_per_chunk(model, content)
-    out = torch.empty((count, *content.shape[1:]), dtype=content.dtype, device=content.device)
-    advance = _steps(progress, count * 2 * len(tiles) if tiled else count)
-    for start in range(0, count, chunk):
-        frames = slice(start, min(start + chunk, count))
-        images = _rows(content, frames)
-        seen = None if coverage is None else coverage.rows(frames)
-        targets = [[Statistics(_rows(s.mean, frames), _rows(s.std, frames)) for s in style.levels] for style in styles]
-        if tiled:
-            _stylize_tiles(model, images, out[frames], targets, seen, strength, color, tiles, advance)
-        else:
-            out[frames] = _stylize_chunk(model, images, targets, seen, strength, color).to(out)
-            advance(frames.stop - frames.start)
+    look = Look.of(style, strength=strength, mask=mask, color=color)
+    out = torch.empty((look.count(len(rgb)), *rgb.shape[1:]), dtype=rgb.dtype, device=rgb.device)
+    for _ in paint(model, Picture(rgb, picture.alpha), look, out, chunk=chunk, tile=tile, progress=progress):
+        pass
     return out
 
 
-def _regions(style: object) -> list[Region]:
-    if isinstance(style, Style):
-        return [Region(style)]
-    found = list(style) if isinstance(style, Sequence) and not isinstance(style, str) else [style]
-    regions = [region for region in found if isinstance(region, Region)]
-    if len(regions) == len(found):
-        return regions
-    if all(isinstance(one, Style) for one in found):
-        raise StyleError("A list of styles does not say where each applies. Mix them with Style.blend, or give a Region for each.")
-    raise StyleError(
-        f"The style is {style!r:.60}, not a Style. Make one with load_preset(model, name), Style.load(path) or "
-        "model.encode_style(read_picture(path))."
-    )
+def paint(
+    model: StyleTransferModel, content: Picture, look: Look, out: Tensor, *, chunk: int = 0, tile: int = 0, progress: Progress | None = None
+) -> Iterator[slice]:
+    """Paint `content` into `out` [B, 3, H, W]; yields the rows of it that are finished, as they are. Arguments as for `stylize`."""
+    check_masks(look, len(out))
+    alpha = None if content.alpha is None else check_mask(content.alpha, "alpha", len(content.rgb)).cpu()
+    size = scaled(content.rgb.shape[-2:], look.scale)
+    portion = Portion(chunk or at_once(model.device, size), model.tiling.least, model.device)
+    side = min(tile or model.tile_side(size), max(size))
+    aims, expected = Aims(model), _steps(model, size, side)
+    steps = Steps(progress, len(out) * expected)
+    if expected > 1:
+        portion.count = 1
+
+    def compute(rows: Sequence[int]) -> slice:
+        frames = slice(rows[0], rows[-1] + 1)
+        own, rgb = look.rows(frames), rows_of(content.rgb, frames)
+        seen = Picture(rgb, None if alpha is None else usable(rows_of(alpha, frames))).resized((size[0], size[1]))
+        aim = aims.of(own, seen.rgb, seen.alpha)
+        if aim.coverage is not None and not aim.coverage.cover.any():
+            out[frames] = rgb
+            steps(len(rows) * expected)
+            return frames
+        steps.more(len(rows) * (_steps(model, size, portion.side(side)) - expected))
+        to_size = out[frames] if size == rgb.shape[-2:] else out.new_empty(len(rows), 3, *size)
+        _paint(Painter(model, aim), seen.rgb, to_size, look.color, plan(Area.whole(size), portion.side(side), model.stride), steps)
+        if to_size.shape[-2:] != rgb.shape[-2:]:
+            out[frames] = laid_back(to_size, rgb, own)
+        return frames
+
+    for _, frames in portion.each(range(len(out)), side, compute):
+        yield frames
 
 
-def _steps(progress: Progress | None, total: int) -> Advance:
-    done = 0
+def at_once(device: torch.device, size: Sequence[int]) -> int:
+    """How many pictures of `size` (height, width) are painted together if nobody says."""
+    # A CPU gains nothing from batches of pictures this size, and one picture at a time keeps its caches warm.
+    return 1 if device.type == "cpu" else max(1, PIXELS_AT_ONCE // (size[0] * size[1]))
 
-    def advance(steps: int) -> None:
-        nonlocal done
-        done += steps
-        if progress:
-            progress(done, total)
 
-    return advance
+def scaled(size: Sequence[int], scale: float) -> torch.Size:
+    """(height, width) at which a picture of `size` is seen at `scale`."""
+    return torch.Size(max(1, round(n * scale)) for n in size)
+
+
+def laid_back(painted: Tensor, content: Tensor, look: Look) -> Tensor:
+    """`painted` [B, 3, h, w] in the size of `content`, which stays bit for bit where nothing is to be painted, and at strength 0."""
+    size = content.shape[-2:]
+    if painted.shape[-2:] == size:
+        return painted
+    if not look.strength:
+        return content.expand(len(painted), -1, -1, -1)
+    painted = enlarged(painted, size) if painted.shape[-1] < size[1] else resize(painted, size)
+    coverage = coverage_of(look, content)
+    # Where nothing is to be painted, pixels are the content's own, not resized ones.
+    return painted if coverage is None else torch.where(coverage.cover.to(painted) > 0, painted, content.to(painted))
+
+
+def _steps(model: StyleTransferModel, size: torch.Size, side: int) -> int:
+    """How many steps a picture takes: each of its tiles is measured and painted, one in one piece is painted."""
+    tiles = len(plan(Area.whole(size), side, model.stride))
+    return 1 if tiles == 1 else 2 * tiles
 
 
 @torch.inference_mode()
-def _stylize_chunk(
-    model: StyleTransferModel,
-    images: Tensor,
-    targets: Targets,
-    coverage: Coverage | None,
-    strength: float,
-    color: ColorMode,
-) -> Tensor:
-    images = images.to(model.device).contiguous()  # one order of summation, whatever the layout in memory
-    images = images if images.dtype == torch.float64 else images.float()
-    coverage = None if coverage is None else coverage.to(images.device, images.dtype)
-    stylized, content = render_measured(model, images, targets, coverage, strength)
-    painted = apply_color_mode(color, images, stylized.clamp_(0, 1), None if coverage is None else coverage.counted)
-    return lay_over(images, painted, shown(content, targets, coverage, strength))
-
-
-def _stylize_tiles(
-    model: StyleTransferModel,
-    images: Tensor,
-    out: Tensor,
-    targets: Targets,
-    coverage: Coverage | None,
-    strength: float,
-    color: ColorMode,
-    tiles: Sequence[Tile],
-    advance: Advance,
-) -> None:
-    size = images.shape[-2:]
-    kept = feature_maps(model, size) if keeps(model, size) else None
-    content = measure_tiles(model, images, targets, coverage, strength, tiles, advance, kept)
+def _paint(painter: Painter, images: Tensor, out: Tensor, color: ColorMode, tiles: Sequence[Area], steps: Steps) -> None:
+    """`images` painted into `out`, in one piece or in `tiles`."""
+    model = painter.model
+    if len(tiles) == 1:
+        images = wide(images.to(model.device).contiguous())  # one order of summation, whatever the layout in memory
+        aim = painter.aim.ready(model.device, images)
+        painted, content = Painter(model, aim).rendered(images)
+        painted = apply_color_mode(color, images, painted.clamp_(0, 1), aim.counted)
+        out.copy_(lay_over(images, painted, aim.shown(content)))
+        steps(len(out))
+        return
+    maps = FeatureMaps.empty(model, images.shape[-2:]) if FeatureMaps.are_kept(model, images.shape[-2:]) else None
+    tiled = TiledPainter(painter, images, tiles, steps, maps)
+    content = tiled.measure()
     # Not rounded before it is finished.
-    painted = torch.empty_like(out, dtype=torch.promote_types(out.dtype, torch.float32)) if color == "match" else out
-    paint_tiles(model, images, painted, content, targets, coverage, strength, color, tiles, advance, kept)
+    painted = torch.empty_like(out, dtype=wide_dtype(out.dtype)) if color == "match" else out
+    tiled.paint(content, painted, color)
     if color == "match":
-        match_tiles(model, images, painted, out, content, targets, coverage, strength, tiles, advance)
-
-
-def check_request(model: StyleTransferModel, content: Tensor, regions: Sequence[Region], strength: float, color: str) -> int:
-    """The number of pictures that come out."""
-    if not regions:
-        raise StyleError("No style was given. Pass a Style or at least one Region.")
-    if not 0 <= strength <= 1:
-        raise StyleError(f"The strength is {strength}. It must lie between 0 (the input image itself) and 1 (full style).")
-    if color not in get_args(ColorMode):
-        raise StyleError(f"The colour mode {color!r} is unknown. Choose one of {', '.join(get_args(ColorMode))}.")
-    counts = {len(content)}
-    for region in regions:
-        model.check_style(region.style)
-        counts.add(len(region.style))
-    counts.discard(1)
-    if len(counts) > 1:
-        raise StyleError(
-            f"{len(content)} pictures do not pair with styles in batches of {sorted(counts)}. Use 1 or as many styles as pictures."
-        )
-    return counts.pop() if counts else 1
-
-
-def _rows(x: Tensor, rows: slice) -> Tensor:
-    """`x[rows]`, where a batch of one stands for every row."""
-    return x if len(x) == 1 else x[rows]
-
-
-def _frames_per_chunk(model: StyleTransferModel, content: Tensor) -> int:
-    # A CPU gains nothing from batches of pictures this size, and one frame at a time keeps its caches warm.
-    if model.device.type == "cpu":
-        return 1
-    return max(1, PIXELS_PER_CHUNK // (content.shape[-2] * content.shape[-1]))
+        tiled.match(content, painted, out)

@@ -4,7 +4,7 @@ Per-frame AdaIN flickers because each frame is normalised by its own moments, wh
 because the network answers to noise and sub-pixel motion. So the moments of a frame are merged with those of its neighbours
 (moments of a union are arithmetic: `moments.merge`), never across a cut; frames are painted on a canvas that does not move with
 the camera (`canvas`), but for what stands still on the screen (`overlay`); and where the input did not change the previous painted
-frame shows through (`hold`).
+frame shows through (`persistence`).
 Everything streams: memory depends on the look-ahead of `Stability`, not on the length of the clip, and a frame's result does not
 depend on how many are painted at once.
 """
@@ -19,29 +19,24 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .aim import Aims
+from .area import Area
 from .checks import check_image, check_mask
-from .color import ColorMode, apply_color_mode, lay_over
-from .devices import capable
+from .color import apply_color_mode, lay_over
 from .errors import StyleError
 from .model import StyleTransferModel
-from .pipeline import shown
+from .precision import wide
 from .resample import resize
-from .stylize import check_request
+from .stylize import laid_back, scaled
 from .video.bars import Bars, mask_of
 from .video.canvas import Camera, Canvas
-from .video.frames import Chunks, Task, Work, jumps, painted_groups, painted_in_place, with_colors, with_features
+from .video.cuts import with_cuts
+from .video.frames import FramePainter, FrameState, Task
 from .video.overlay import Overlays
-from .video.persistence import Hold
-from .video.smoothing import Shots, merged, smoothed
+from .video.persistence import Painted, Persistence
+from .video.smoothing import Sharing, Shots
 
-_CUT = 0.08
-"""Least RMS change of the tile means at a cut, in units of the range 0..1."""
-
-_CUT_RATIO = 3
-"""At a cut they change this much more than just before and after it; motion and fades go on for several frames."""
-
-_TILES = 8
-"""Cuts are found on the means of 8 x 8 tiles: the picture's first moments, kept apart by place."""
+__all__ = ["Shots", "Stability", "Task", "measure_shots", "paint_frames"]
 
 
 @dataclass(frozen=True)
@@ -75,117 +70,123 @@ class Stability:
 
 
 def paint_frames(
-    model: StyleTransferModel,
-    tasks: Iterable[Task],
-    stability: Stability,
-    *,
-    color: ColorMode = "style",
-    chunk: int = 1,
-    shots: Shots | None = None,
+    model: StyleTransferModel, tasks: Iterable[Task], stability: Stability, *, chunk: int = 0, shots: Shots | None = None
 ) -> Iterator[Tensor]:
     """Painted frames [1, 3, H, W] in 0..1, float32 or better on the model's device, in the order of `tasks`, all of one size.
 
-    About `stability.look_ahead + 2 * chunk` frames are in memory, and `chunk` of them are painted together. `shots`, from
-    `measure_shots`, gives the moments to use instead of smoothed ones. Raises ImageError and StyleError as `stylize` does, and
-    AdaINError if flow is asked for without OpenCV.
+    About `stability.look_ahead + 2 * chunk` frames are in memory, and `chunk` of them (0: chosen) are painted together. `shots`, from
+    `measure_shots`, gives the moments to use instead of smoothed ones. When the device's memory runs out, less is painted at once.
+    Raises ImageError and StyleError as `stylize` does, and AdaINError if flow is asked for without OpenCV.
     """
-    hold, hold_in_place = (Hold(stability.hold, stability.flow) for _ in range(2))
-    chunks = Chunks(chunk)
-    stream = _begun(model, tasks, color, look_for_cuts=stability.look_ahead > 0)
-    stream = (work for work in (_laid(stream) if stability.hold else stream) if work.task.painted)
+    painter = FramePainter(model, chunk)
+    finish = _Finish(painter, stability)
+    stream = _begun(model, tasks)
+    if stability.look_ahead:
+        stream = with_cuts(_without_bars(stream, model))
+    if stability.hold:
+        stream = _laid(stream, painter)
+    stream = (frame for frame in stream if frame.task.painted)
     if shots:
-        stream = (replace(work, content=shots.of(work.task.index)) for work in stream)
+        stream = (replace(frame, content=shots.of(frame.task.index)) for frame in stream)
     elif stability.radius:
-        stream = smoothed((with_colors(work) for work in stream), stability.radius)
-        stream = smoothed(with_features(model, stream, chunks, 2 * stability.radius + 1), stability.radius, first=1 if model.color else 0)
-    before: Task | None = None
-    for work, image, painted in chunks.each(stream, lambda group: painted_groups(model, group)):
-        new = work.starts_shot or before is None or jumps(before, work.task)
-        before = work.task
-        with torch.inference_mode():
-            frame = work.frame
-            coverage = work.coverage()
-            covered = None if coverage is None else coverage.cover
-            weights = None if coverage is None else coverage.map(work.lay).weights
-            seen = work.canvas.seen(hold(work.canvas, image, painted, weights, new=new)).clamp(0, 1)
-            if work.fixed is None:
-                hold_in_place.forget()
-            else:
-                weights = None if coverage is None else coverage.weights
-                fixed = F.interpolate(work.fixed.to(seen), size=seen.shape[-2:], mode="bilinear")
-                in_place = hold_in_place(Canvas.of(seen.shape[-2:]), frame, painted_in_place(work, seen, fixed), weights, new=new)
-                seen = torch.lerp(seen, in_place, fixed)
-            assert work.content is not None  # whatever was painted was measured
-            visible = shown(work.content, work.targets, coverage, work.task.strength)
-            frame = lay_over(frame, apply_color_mode(color, frame, seen, covered), visible)
-        yield frame
+        colors, features = (Sharing(model, features) for features in (False, True))
+        stream = colors.smoothed((painter.with_colors(frame) for frame in stream), stability.radius)
+        stream = features.smoothed(painter.with_features(stream, 2 * stability.radius + 1), stability.radius)
+    for frame, image, painted in painter.painted(stream):
+        yield finish(frame, image, painted)
 
 
-def measure_shots(model: StyleTransferModel, tasks: Callable[[], Iterable[Task]], *, chunk: int = 1) -> Shots:
+def measure_shots(model: StyleTransferModel, tasks: Callable[[], Iterable[Task]], *, chunk: int = 0) -> Shots:
     """The content moments of each shot of a clip, merged over all its frames: a first reading for `paint_frames`.
 
     `tasks` is called twice, to read the clip for its colours and for its features, which depend on the colours' map.
     """
-    shots = Shots(*merged(with_colors(work) for work in _begun(model, tasks(), "style", look_for_cuts=True)))
-    again = _begun(model, tasks(), "style", look_for_cuts=True)
-    known = (replace(work, content=shots.of(work.task.index)) for work in again)
-    return Shots(*merged(with_features(model, known, Chunks(chunk), waiting=0), first=1 if model.color else 0))
+    painter = FramePainter(model, chunk)
+
+    def frames() -> Iterator[FrameState]:
+        return with_cuts(_without_bars(_begun(model, tasks()), model))
+
+    shots = Sharing(model, features=False).merged(painter.with_colors(frame) for frame in frames())
+    known = (replace(frame, content=shots.of(frame.task.index)) for frame in frames())
+    return Sharing(model, features=True).merged(painter.with_features(known, waiting=0))
 
 
-def _begun(model: StyleTransferModel, tasks: Iterable[Task], color: str, look_for_cuts: bool) -> Iterator[Work]:
-    """Checked tasks, with cuts found from the means of tiles: a change that stands out from those before and after it."""
-
-    def begin(task: Task) -> Work:
-        image = task.image if task.image.is_floating_point() else task.image[..., :1, :1] / 255
-        image = check_image(image, "frame")
-        if task.image.is_floating_point():
-            task = replace(task, image=image)
-        check_request(model, image, task.regions, task.strength, color)
-        styles = [region.style.to(model.device) for region in task.regions]
-        return Work(model, task, False, [style.levels for style in styles], Canvas.of(task.image.shape[-2:]))
-
-    if not look_for_cuts:
-        yield from map(begin, tasks)
-        return
-    waiting: Work | None = None
-    tiles: Tensor | None = None
-    bars = Bars()
-    before = change = 0.0  # changes from the frame before to the waiting one, and the one before that
+def _begun(model: StyleTransferModel, tasks: Iterable[Task]) -> Iterator[FrameState]:
+    """Checked tasks."""
+    aims = Aims(model, ready=True)
     for task in tasks:
-        work = _without_bars(begin(task), bars)
-        means = F.adaptive_avg_pool2d(capable(work.task.image).float(), _TILES) / (1 if work.task.image.is_floating_point() else 255)
-        after = 0.0 if tiles is None else float((means - tiles).square().mean().sqrt())
-        if waiting is not None:
-            yield replace(waiting, starts_shot=change > max(_CUT, _CUT_RATIO * max(before, after)))
-        waiting, tiles, before, change = work, means, change, after
-    if waiting is not None:
-        yield replace(waiting, starts_shot=change > max(_CUT, _CUT_RATIO * before))
+        if task.image.is_floating_point():
+            task = replace(task, image=check_image(task.image, "frame"))
+        else:
+            check_image(task.image[..., :1, :1] / 255, "frame")
+        task.look.count(1)
+        size = scaled(task.image.shape[-2:], task.look.scale)
+        image = task.image if task.look.scale == 1 else resize(wide(task.image), size)
+        yield FrameState(task, image, aims.of(task.look, image), Canvas.of(size))
 
 
-def _without_bars(work: Work, bars: Bars) -> Work:
-    """With black bars left as they are, and out of what is measured and followed."""
-    task, inside = work.task, bars(work.task.image)
-    if inside is None:
-        return work
-    size = task.image.shape[-2:]
-    mask = mask_of(inside, size)
-    if task.mask is not None:
-        mask = mask * resize(check_mask(task.mask, "mask", 1).cpu(), size)
-    return replace(work, task=replace(task, mask=mask), inside=inside)
+def _without_bars(stream: Iterable[FrameState], model: StyleTransferModel) -> Iterator[FrameState]:
+    """Frames with black bars left as they are, and out of what is measured and followed."""
+    bars, aims = Bars(), Aims(model, ready=True)
+    known: tuple[Area, Tensor | None, Tensor] | None = None
+    for frame in stream:
+        inside, mask = bars(frame.image), frame.task.look.mask
+        if inside is None:
+            yield frame
+            continue
+        if known is None or known[0] != inside or known[1] is not mask:
+            limit = mask_of(inside, frame.image.shape[-2:])
+            known = inside, mask, limit if mask is None else limit * resize(check_mask(mask, "mask", 1).cpu(), limit.shape[-2:])
+        look = replace(frame.task.look, mask=known[2])
+        yield replace(frame, task=replace(frame.task, style=look), aim=aims.of(look, frame.image), inside=inside)
 
 
 @torch.inference_mode()
-def _laid(stream: Iterable[Work]) -> Iterator[Work]:
-    """On canvases that stand still while the camera moves."""
+def _laid(stream: Iterable[FrameState], painter: FramePainter) -> Iterator[FrameState]:
+    """Frames on canvases that stand still while the camera moves."""
     camera, overlays = Camera(), Overlays()
-    for work in stream:
-        image = work.frame
-        canvas = camera(image, work.starts_shot, work.inside)
-        work = replace(work, canvas=canvas, fixed=overlays(image, canvas, work.starts_shot, work.inside))
-        if canvas.still or not work.task.painted:
-            yield work
+    for frame in stream:
+        image = painter.image(frame.image)
+        canvas = camera(image, frame.starts_shot, frame.inside)
+        frame = replace(frame, canvas=canvas, fixed=overlays(image, canvas, frame.starts_shot, frame.inside))
+        if canvas.still or not frame.task.painted:
+            yield frame
             continue
-        laid = canvas.lay(image).clamp_(0, 1)
-        if work.task.image.dtype == torch.uint8:
+        laid = _lay(canvas, image)
+        if frame.image.dtype == torch.uint8:
             laid = laid.mul_(255).round_().byte()
-        yield replace(work, laid=laid.to(work.task.image).contiguous())
+        yield replace(frame, laid=laid.to(frame.image).contiguous(), laid_aim=frame.aim.map(lambda planes: _lay(canvas, planes)))  # noqa: B023
+
+
+def _lay(canvas: Canvas, planes: Tensor) -> Tensor:
+    return canvas.lay(planes).clamp_(0, 1)
+
+
+class _Finish:
+    """Makes of what was painted on canvases the frames that are shown."""
+
+    def __init__(self, painter: FramePainter, stability: Stability) -> None:
+        self._painter = painter
+        self._on_canvas, self._in_place = (Persistence(stability.hold, stability.flow) for _ in range(2))
+        self._before: Task | None = None
+
+    @torch.inference_mode()
+    def __call__(self, frame: FrameState, image: Tensor, painted: Tensor) -> Tensor:
+        """The frame whose `image` was `painted`, both on its canvas."""
+        look, coverage = frame.task.look, frame.aim.coverage
+        new = frame.starts_shot or self._before is None or look.leaps_from(self._before.look)
+        self._before = frame.task
+        laid = frame.on_canvas[1].coverage
+        held = self._on_canvas(Painted(frame.canvas, image, painted, None if laid is None else laid.weights), new=new)
+        seen = frame.canvas.seen(held).clamp(0, 1)
+        own = self._painter.image(frame.image)
+        if frame.fixed is None:
+            self._in_place.forget()
+        else:
+            fixed = F.interpolate(frame.fixed.to(seen), size=seen.shape[-2:], mode="bilinear")
+            weights = None if coverage is None else coverage.weights
+            still = Painted(Canvas.of(seen.shape[-2:]), own, self._painter.in_place(frame, seen, fixed), weights)
+            seen = torch.lerp(seen, self._in_place(still, new=new), fixed)
+        seen = apply_color_mode(look.color, own, seen, None if coverage is None else coverage.cover)
+        seen = lay_over(own, seen, frame.aim.shown(frame.measured))
+        return seen if look.scale == 1 else laid_back(seen, self._painter.image(frame.task.image), look)

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from ..adain.color import ColorMode
 from ..adain.errors import ImageError, StyleError
+from ..adain.look import Look
 from ..adain.media.decoding import count_frames
 from ..adain.media.images import OPAQUE, Picture, read_mask, read_picture, write_picture
 from ..adain.model import StyleTransferModel
@@ -179,9 +180,8 @@ def _is_free(target: Target, options: argparse.Namespace) -> bool:
 
 
 def _stylize_large(options: argparse.Namespace, model: StyleTransferModel, target: Target, style: Style) -> None:
-    request = Request(
-        style, options.strength, options.color, Path(options.mask) if options.mask else None, options.quality, mask_edit(options)
-    )
+    look = Look.of(style, strength=options.strength, color=options.color)
+    request = Request(look, Path(options.mask) if options.mask else None, options.quality, mask_edit(options))
     make_folder(target.output.parent)
     with tqdm(desc=target.content.name, unit="tile", disable=options.quiet or None) as bar:
 

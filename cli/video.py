@@ -17,8 +17,9 @@ from tqdm import tqdm
 
 from ..adain.color import ColorMode
 from ..adain.errors import ImageError, KeyframeError, StyleError, VideoError, reason
+from ..adain.look import Look
 from ..adain.media.images import read_mask
-from ..adain.style import Region, Style
+from ..adain.style import Style
 from ..adain.temporal import Shots, Stability, Task, measure_shots, paint_frames
 from ..adain.video.keyframes import Keyframes, StyleTrack
 from .messages import say, tell
@@ -63,7 +64,6 @@ def _video(options: argparse.Namespace) -> int:
     styles = [read_style(name, model, options.style_size).to(model.device) for name in expand_styles(options.style)]
     track = StyleTrack(styles, keyframes) if keyframes else None
     fixed = Style.blend(styles, options.weights) if len(styles) > 1 else styles[0]
-    chunk = options.batch or (1 if model.device.type == "cpu" else 8)
     make_folder(output.parent)
 
     def tasks(shown: Iterable[Frame]) -> Iterator[Task]:
@@ -72,7 +72,8 @@ def _video(options: argparse.Namespace) -> int:
             if mask is not None and plane is None:  # now the size is known
                 plane = edit.checked(mask, frame.image.shape[-2:])
             style, strength = track.at(frame.index, frame.seconds) if track else (fixed, 1.0)
-            yield Task(frame.image, frame.index, [Region(style)], strength * options.strength, frame.visible(plane), frame.painted)
+            look = Look.of(style, strength=strength * options.strength, mask=frame.visible(plane), color=options.color)
+            yield Task(frame.image, frame.index, look, frame.painted)
 
     by_shot = options.moments == "shot"
     encoding = Encoding(options.codec, options.crf, options.preset, options.pixel_format)
@@ -89,11 +90,11 @@ def _video(options: argparse.Namespace) -> int:
                             raise KeyboardInterrupt
                         yield task
 
-                return measure_shots(model, counted, chunk=chunk)
+                return measure_shots(model, counted, chunk=options.batch)
 
         def paint(shown: Iterator[Frame]) -> Iterator[Tensor]:
             shots = measured() if by_shot else None  # here, so that what cannot be done is found out before
-            yield from paint_frames(model, tasks(shown), stability, color=options.color, chunk=chunk, shots=shots)
+            yield from paint_frames(model, tasks(shown), stability, chunk=options.batch, shots=shots)
 
         def progress(done: int, total: int) -> None:
             nonlocal finished
@@ -229,5 +230,5 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     group.add_argument("--pixel-format", default="", help="such as yuv420p or yuv444p10le (default: the video's)")
     command.add_argument("--resume", action="store_true", help="go on with what an interrupted run has left")
     add_overwrite(command)
-    command.add_argument("--batch", type=size, default=0, help="frames painted together (default: 1 on a CPU, else 8)")
+    command.add_argument("--batch", type=size, default=0, help="frames painted together (default: 1 on a CPU, else by their size)")
     add_model_options(command)

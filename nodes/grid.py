@@ -9,7 +9,7 @@ from typing import Any
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..adain import Region, Style, StyleError
+from ..adain import Look, Region, Style, StyleError
 from ..adain.color import ColorMode
 from ..adain.media.contact_sheet import contact_sheet
 from ..adain.media.lettering import font_for
@@ -87,7 +87,7 @@ class StyleGrid(io.ComfyNode):
             row: list[Tensor | None] = [content]
             for j, regions in enumerate(columns):
                 progress = partial(report, before=i * len(columns) + j)
-                row.append(paint(adain_model, content, regions, strength=strength, color=color, report=progress, alpha=seen))
+                row.append(paint(adain_model, content, Look.of(regions, strength=strength, color=color), report=progress, alpha=seen))
             rows.append(row)
         labels = ["image", *(_label(regions, number) for number, regions in enumerate(columns, 1))]
         return io.NodeOutput(to_image(contact_sheet(rows, column_labels=labels, cell=cell)))

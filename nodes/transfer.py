@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Any, get_args
 
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..adain import ImageError
+from ..adain import ImageError, Look
 from ..adain.color import ColorMode
 from ..adain.masks import MaskEdit
 from ..adain.media.transparency import filled
@@ -108,30 +108,12 @@ class Transfer(io.ComfyNode):
     ) -> ImageOut:
         rgb, alpha = from_image(image)
         planes = from_mask(mask, MaskEdit(invert_mask, grow, feather), rgb.shape[-2:])
+        rest: dict[str, Any] = {"strength": strength, "mask": planes, "color": color, "scale": content_scale}
         if stability is not None or isinstance(style, TimedStyle):
-            painted = paint_sequence(
-                adain_model,
-                filled(rgb, alpha),
-                style,
-                Stability(0, 0) if stability is None else linked(stability, "stability", ImageError),
-                strength=strength,
-                mask=planes,
-                color=color,
-                scale=content_scale,
-                chunk=frames_per_chunk,
-            )
-            return io.NodeOutput(to_image(painted, alpha))
-        painted = paint(
-            adain_model,
-            rgb,
-            regions_of(style),
-            strength=strength,
-            mask=planes,
-            color=color,
-            scale=content_scale,
-            chunk=frames_per_chunk,
-            alpha=alpha,
-        )
+            stability = Stability(0, 0) if stability is None else linked(stability, "stability", ImageError)
+            painted = paint_sequence(adain_model, filled(rgb, alpha), style, stability, chunk=frames_per_chunk, **rest)
+        else:
+            painted = paint(adain_model, rgb, Look.of(regions_of(style), **rest), chunk=frames_per_chunk, alpha=alpha)
         return io.NodeOutput(to_image(painted, alpha))
 
 
@@ -205,7 +187,7 @@ class Stylize(io.ComfyNode):
             style = encode(managed, style_image, stroke_size=stroke_size, label="style_image").average()
         rgb, alpha = from_image(image)
         planes = from_mask(mask, MaskEdit(invert_mask, grow, feather), rgb.shape[-2:])
-        painted = paint(managed, rgb, regions_of(style), strength=strength, mask=planes, color=color, alpha=alpha)
+        painted = paint(managed, rgb, Look.of(style, strength=strength, mask=planes, color=color), alpha=alpha)
         return io.NodeOutput(to_image(painted, alpha))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,6 +13,7 @@ from typing import Any
 
 import comfy.model_management as mm
 import folder_paths
+import torch
 from comfy_api.latest import InputImpl, io
 from torch import Tensor
 
@@ -20,9 +22,9 @@ from ..adain.errors import VideoError
 from ..adain.masks import MaskEdit
 from ..adain.temporal import Stability, paint_frames
 from .devices import ManagedModel
-from .frames import Reporter, frames_at_once
+from .frames import Reporter, explained_lack_of_memory, loaded
 from .masks import mask_edit_inputs, mask_input
-from .sequence import MakeTask, explained_lack_of_memory, tasks_for
+from .sequence import MakeTask, tasks_for
 from .sockets import (
     CATEGORY,
     ImageOut,
@@ -86,29 +88,28 @@ class Video(io.ComfyNode):
         if not isinstance(style, TimedStyle):
             style = single_style(style, "used for a video").average()
         planes = from_mask(mask, MaskEdit(invert_mask))
-        make = tasks_for(adain_model, style, strength, planes, MaskEdit(grow=grow, feather=feather))
+        make = tasks_for(adain_model, style, MaskEdit(grow=grow, feather=feather), strength=strength, mask=planes, color=color)
         paint = _in_memory if isinstance(video, InputImpl.VideoFromComponents) else _from_file
         stability = Stability() if stability is None else linked(stability, "stability", VideoError)
-        return io.NodeOutput(paint(adain_model, video, make, stability, color))
+        return io.NodeOutput(paint(adain_model, video, make, stability))
 
 
-def _in_memory(managed: ManagedModel, video: Any, make: MakeTask, stability: Stability, color: ColorMode) -> Any:
+def _in_memory(managed: ManagedModel, video: Any, make: MakeTask, stability: Stability) -> Any:
     """The painted video of one that another node made of images: it is in memory as it is, and encoding it would lose quality."""
     parts = video.get_components()
     frames = parts.images[..., :3].movedim(-1, 1)
-    chunk = min(len(frames), frames_at_once(frames.shape[-2] * frames.shape[-1]))
-    model = managed.load(frames.shape[-2] * frames.shape[-1] * chunk)
+    model, chunk = loaded(managed, frames.shape[-2:], len(frames))
     report = Reporter(len(frames))
     painted = parts.images.clone()  # with its transparency, if it has any
     tasks = (make(frames[i : i + 1], i, float(i / parts.frame_rate)) for i in range(len(frames)))
     with explained_lack_of_memory(frames.shape[-1], frames.shape[-2]):
-        for i, frame in enumerate(paint_frames(model, tasks, stability, color=color, chunk=chunk)):
+        for i, frame in enumerate(paint_frames(model, tasks, stability, chunk=chunk)):
             painted[i, ..., :3] = to_image(frame)[0].to(painted)
             report(i + 1, frame)
     return InputImpl.VideoFromComponents(replace(parts, images=painted))
 
 
-def _from_file(managed: ManagedModel, video: Any, make: MakeTask, stability: Stability, color: ColorMode) -> Any:
+def _from_file(managed: ManagedModel, video: Any, make: MakeTask, stability: Stability) -> Any:
     """The painted video as a file in ComfyUI's temporary folder, which ComfyUI empties when it starts."""
     from ..adain.media.video_files.convert import Frame, convert, partial_of  # ComfyUI has PyAV, but older ones may lack what this needs
 
@@ -117,8 +118,7 @@ def _from_file(managed: ManagedModel, video: Any, make: MakeTask, stability: Sta
     # Save Video writes MP4 and copies what can be in one: sound that cannot is encoded anew here, and subtitles are left out.
     target = folder / f"adain-{uuid.uuid4().hex[:12]}.mp4"
     width, height = video.get_dimensions()
-    chunk = frames_at_once(width * height)
-    model = managed.load(width * height * chunk)
+    model, chunk = loaded(managed, torch.Size((height, width)), sys.maxsize)
     start, duration = _part(video)
     report: Reporter | None = None
     latest: Tensor | None = None
@@ -126,7 +126,7 @@ def _from_file(managed: ManagedModel, video: Any, make: MakeTask, stability: Sta
     def paint(shown: Iterator[Frame]) -> Iterator[Tensor]:
         nonlocal latest
         tasks = (make(frame.image, frame.index, frame.seconds) for frame in shown)
-        for frame in paint_frames(model, tasks, stability, color=color, chunk=chunk):
+        for frame in paint_frames(model, tasks, stability, chunk=chunk):
             latest = frame
             yield frame
 

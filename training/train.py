@@ -39,6 +39,7 @@ from tqdm import tqdm
 
 from ..adain.affine import RegionalAffine
 from ..adain.architectures import ARCHITECTURES
+from ..adain.aim import Aim
 from ..adain.architectures.base import Base
 from ..adain.architectures.kuko6 import SOURCE_ENCODER, Kuko6
 from ..adain.architectures.lite import Lite
@@ -47,7 +48,7 @@ from ..adain.errors import AdaINError, reason
 from ..adain.media.images import write_picture
 from ..adain.model import StyleTransferModel
 from ..adain.moments import Statistics
-from ..adain.stylize import render
+from ..adain.pipeline import Painter
 from ..weights import read_model, save_model
 from ..weights.checkpoints import read_tensors
 from ..weights.loading import weights_path
@@ -230,7 +231,7 @@ class Rendering(nn.Module):
 
     def forward(self, contents: Tensor, styles: Tensor) -> Tensor:
         statistics: list[Statistics] = self.model.statistics_of(styles)
-        return render(self.model, contents, [statistics])
+        return Painter(self.model, Aim([statistics])).render(contents)
 
 
 class Decoding(nn.Module):

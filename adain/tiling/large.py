@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ..color import ColorMode
+from ..aim import Aim
+from ..area import Area, plan, squares
+from ..content import ContentMoments
 from ..coverage import Coverage
 from ..errors import ImageError, reason
+from ..look import Look
 from ..masks import MaskEdit
 from ..media.atomic import replacing
 from ..media.decoding import is_known
@@ -29,10 +31,10 @@ from ..media.profiles import srgb, to_srgb
 from ..media.transparency import fill_hidden, usable
 from ..model import StyleTransferModel
 from ..moments import Moments
-from ..pipeline import Content
-from ..style import Style
-from ..tiles import CPU_TILE, blocks, choose_side, plan
-from .painter import match_tiles, measure_tiles, paint_tiles
+from ..pipeline import Painter
+from ..precision import wide
+from ..progress import Progress, Steps
+from .painter import TiledPainter
 from .workspace import allocate, left_over, text, workspace
 
 LARGE_PIXELS = 100_000_000
@@ -41,18 +43,18 @@ LARGE_PIXELS = 100_000_000
 _LONGEST_SIDE = {".png": 2**31, ".tif": 2**31, ".tiff": 2**31, ".ppm": 2**31, ".jpg": 65535, ".jpeg": 65535, ".webp": 16383}
 """Pixels that the side of a picture may have, by format. libvips writes no other of ours."""
 
-_FLOATS = ("float", "double")
+_MASK_TILE = 512
+"""Side in pixels of the tiles in which masks are edited."""
 
-Progress = Callable[[int, int], None]
+_FLOATS = ("float", "double")
 
 
 @dataclass(frozen=True)
 class Request:
-    """How a large picture is to be painted; see `stylize`."""
+    """How a large picture is to be painted."""
 
-    style: Style
-    strength: float = 1.0
-    color: ColorMode = "style"
+    look: Look
+    """One style of one row, without masks."""
     mask: Path | None = None
     quality: int = 95
     """1 to 100, of JPEG and WebP."""
@@ -107,48 +109,41 @@ def _paint_in(folder: Path, model: StyleTransferModel, path: Path, output: Path,
     coverage = None if alpha is None else Coverage.everywhere(alpha)
     if request.mask is not None:
         coverage = Coverage.of(_unpack_mask(request.mask, folder, images.shape[-2:], request.edit), alpha=alpha)
-    painted = _paint(model, images, coverage, folder, request, progress)
+    painted = _paint(model, images, coverage, folder, request.look, progress)
     _pack(painted, images.shape[-2:], alpha is not None, metadata, request.quality, output)
 
 
-def _paint(
-    model: StyleTransferModel, images: Tensor, coverage: Coverage | None, folder: Path, request: Request, progress: Progress
-) -> Path:
+def _paint(model: StyleTransferModel, images: Tensor, coverage: Coverage | None, folder: Path, look: Look, progress: Progress) -> Path:
     """The raw file of the painted picture, [H, W, 3]."""
     size = images.shape[-2:]
-    match = request.color == "match"
-    canvas = _mapped(folder / "canvas.raw", size, 3, torch.float16 if match else torch.uint8)
-    matched = _mapped(folder / "matched.raw", size, 3) if match else None
-    side = int(text(folder / "side") or choose_side(model, size))  # another memory or version would cut other tiles
+    match = look.color == "match"
+    painted = _mapped(folder / "canvas.raw", size, 3, torch.float16 if match else torch.uint8)
+    side = int(text(folder / "side") or model.tile_side(size))  # another memory or version would cut other tiles
     (folder / "side").write_text(str(side))
-    tiles = plan(size, side, model.stride)
-    targets = [request.style.to(model.device).levels]
-    steps = 0
-
-    def advance(count: int) -> None:
-        nonlocal steps
-        steps += count
-        progress(steps, 2 * len(tiles))
+    tiles = plan(Area.whole(size), side, model.stride)
+    steps = Steps(progress, 2 * len(tiles))
+    aim = Aim([look.regions[0].style.to(model.device).levels], coverage, look.strength)
+    painter = TiledPainter(Painter(model, aim), images, tiles, steps)
 
     moments = folder / "moments.safetensors"
     if moments.exists():
         content = _load_moments(moments, model)
-        advance(len(tiles))
+        steps(len(tiles))
     else:
-        content = measure_tiles(model, images, targets, coverage, request.strength, tiles, advance)
+        content = painter.measure()
         _save_moments(moments, content)
 
     done = int(text(folder / "blocks") or 0)
-    for i, block in enumerate(blocks(tiles)):
+    for i, block in enumerate(squares(tiles, model.tiling.block)):
         if i < done:
-            advance(len(block))
+            steps(len(block))
             continue
-        paint_tiles(model, images, canvas, content, targets, coverage, request.strength, request.color, block, advance)
+        painter.paint(content, painted, look.color, block)
         with replacing(folder / "blocks") as temporary:
             temporary.write_text(str(i + 1))
-    if matched is None:
+    if not match:
         return folder / "canvas.raw"
-    match_tiles(model, images, canvas, matched, content, targets, coverage, request.strength, tiles, advance)
+    painter.match(content, painted, _mapped(folder / "matched.raw", size, 3))
     return folder / "matched.raw"
 
 
@@ -196,10 +191,9 @@ def _edited(mask: Tensor, folder: Path, edit: MaskEdit) -> Tensor:
     if edit == MaskEdit():
         return mask
     edited = _mapped(folder / "edited.raw", size, 1)
-    for tile in plan(size, CPU_TILE, 1):
+    for tile in plan(Area.whole(size), _MASK_TILE, 1):
         outer = tile.grown(edit.reach, size)
-        values = edit(outer.of(mask).float().div_(255), outer.size)
-        tile.of(edited).copy_(tile.within(outer).of(values).mul_(255).round_())
+        tile.put(edited, tile.inside(outer).of(edit(wide(outer.of(mask)), outer.size)))
     edit.check(edited)
     return edited
 
@@ -264,29 +258,30 @@ def _pack(painted: Path, size: torch.Size, transparent: bool, metadata: Metadata
         image.write_to_file(str(temporary), **options)
 
 
-def _save_moments(path: Path, content: Content) -> None:
+def _save_moments(path: Path, content: ContentMoments) -> None:
     tensors = {}
-    for i, level in enumerate(content[0]):
+    for i, level in enumerate(content.levels[0]):
         tensors |= {f"level{i}.{name}": getattr(level, name).cpu().contiguous() for name in ("mean", "var", "weight")}
     with replacing(path) as temporary:
         save_file(tensors, temporary)
 
 
-def _load_moments(path: Path, model: StyleTransferModel) -> Content:
+def _load_moments(path: Path, model: StyleTransferModel) -> ContentMoments:
     tensors = {key: value.to(model.device) for key, value in load_file(path).items()}
-    return [[Moments(*(tensors[f"level{i}.{name}"] for name in ("mean", "var", "weight"))) for i in range(len(tensors) // 3)]]
+    levels = [Moments(*(tensors[f"level{i}.{name}"] for name in ("mean", "var", "weight"))) for i in range(len(tensors) // 3)]
+    return ContentMoments(tuple(levels[: int(model.color)]), (tuple(levels[int(model.color) :]),))
 
 
 def _key(model: StyleTransferModel, path: Path, request: Request) -> str:
     """A hash of all that the result depends on."""
-    digest = hashlib.sha256(f"{model.fingerprint} {model.dtype} {request.strength} {request.color} {request.edit}".encode())
+    digest = hashlib.sha256(f"{model.fingerprint} {model.dtype} {request.look.strength} {request.look.color} {request.edit}".encode())
     for file in (path, request.mask):
         if file is not None:
             status = file.stat()
             digest.update(os.fsencode(f"{file.resolve()} {status.st_size} {status.st_mtime_ns}"))
     for value in model.state_dict().values():
         digest.update(value.float().cpu().contiguous().numpy().tobytes())
-    for level in request.style.levels:
+    for level in request.look.regions[0].style.levels:
         for value in level:
             digest.update(value.float().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()

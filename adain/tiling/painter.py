@@ -7,240 +7,177 @@ the picture, and only there, borders are reflected. Tiles begin at multiples of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from ..affine import affine
+from ..area import Area, hull, plan, squares
 from ..color import ColorMode, apply_color_mode, lay_over
-from ..coverage import Coverage
-from ..model import StyleTransferModel
+from ..content import ContentMoments, Union
+from ..features import FeatureMaps
+from ..memory import is_out_of_memory, release
 from ..moments import color_moments
-from ..pipeline import Content, Encoded, Targets, encode, measure_colors, measure_features, paint, prepare, shown
-from ..tiles import CPU_TILE, Tile, blocks, hull, plan
-from ..union import Union
-from .features import cells, feature_maps, part
-
-Advance = Callable[[int], None]
-"""Called after each tile, with 1 for one that was measured or painted and 0 in the quick passes over colours; raise from it to stop."""
-
-PREPARE_TILE = 2 * CPU_TILE
-"""`StyleTransferModel.prepare` works on buffers a quarter as large."""
+from ..pipeline import Encoded, Painter
+from ..precision import wide, wide_dtype
+from ..progress import Steps
 
 
-@torch.inference_mode()
-def measure_tiles(
-    model: StyleTransferModel,
-    images: Tensor,
-    targets: Targets,
-    coverage: Coverage | None,
-    strength: float,
-    tiles: Sequence[Tile],
-    advance: Advance,
-    kept: list[Tensor] | None = None,
-) -> Content:
-    """First pass: what `measure` gives for the whole of `images` [B, 3, H, W], floats or 8-bit values, merged in float64.
+class TiledPainter:
+    """What a Painter does, over the tiles of one picture.
 
-    The features are left in `kept`, if given, of `feature_maps`.
+    `images` is [1, 3, H, W], floats in 0..1 or 8-bit values, on any device, as is the coverage of the painter's aim. The features that
+    are measured are left in `maps`, if given, and painted from there. Where memory runs out, what is left to do is done in smaller tiles.
     """
-    colors: Content = [[] for _ in targets]
-    if model.color:
+
+    def __init__(self, painter: Painter, images: Tensor, tiles: Sequence[Area], steps: Steps, maps: FeatureMaps | None = None) -> None:
+        self._painter, self._images, self._tiles, self._steps, self._maps = painter, images, tiles, steps, maps
+        self._model = painter.model
+
+    @torch.inference_mode()
+    def measure(self) -> ContentMoments:
+        """First pass: what `Painter.measure` gives for the whole picture, merged in float64."""
+        if not self._model.color:
+            return self.measure_features(ContentMoments(()))
         union = Union()
-        for tile in tiles:
-            seen, seen_coverage = _load(model, images, coverage, tile)
-            union.add(measure_colors(model, seen, seen_coverage))
-            advance(0)
-        colors = union.of(model, images)
-    return measure_tiles_features(model, images, colors, targets, coverage, strength, tiles, advance, kept)
+        self._each(self._tiles, lambda tile: union.add(self._at(tile).measure_colors(self._seen(tile))), steps=0)
+        return self.measure_features(union.of(self._model.device, self._images))
 
+    @torch.inference_mode()
+    def measure_features(self, colors: ContentMoments) -> ContentMoments:
+        """The end of `measure`, after its `colors`."""
+        union = Union()
 
-@torch.inference_mode()
-def measure_tiles_features(
-    model: StyleTransferModel,
-    images: Tensor,
-    colors: Content,
-    targets: Targets,
-    coverage: Coverage | None,
-    strength: float,
-    tiles: Sequence[Tile],
-    advance: Advance,
-    kept: list[Tensor] | None = None,
-) -> Content:
-    """`measure_tiles`, after its `colors`."""
-    union = Union()
-    for tile in tiles:
-        encoded, inner, seen_coverage = _encode_tile(model, images, colors, targets, coverage, strength, tile, kept)
-        measured = measure_features(model, encoded, colors, seen_coverage, interior=inner)
-        union.add([region[len(color) :] for region, color in zip(measured, colors, strict=True)])
-        advance(1)
-    features = union.of(model, images)
-    return [[*color, *region] for color, region in zip(colors, features, strict=True)]
+        def measure(tile: Area) -> None:
+            outer, encoded = self._encode(tile, colors)
+            measured = self._at(outer).measure_features(encoded, colors, tile.inside(outer))
+            union.add(replace(measured, colors=()))
 
+        self._each(self._tiles, measure)
+        return replace(colors, features=union.of(self._model.device, self._images).features)
 
-def _encode_tile(
-    model: StyleTransferModel,
-    images: Tensor,
-    colors: Content,
-    targets: Targets,
-    coverage: Coverage | None,
-    strength: float,
-    tile: Tile,
-    kept: list[Tensor] | None,
-) -> tuple[Encoded, Tile, Coverage | None]:
-    """A tile with its surroundings encoded, where it lies in that, and the coverage there; its features are left in `kept`."""
-    outer = tile.grown(model.encoder_halo, images.shape[-2:])
-    inner = tile.within(outer)
-    seen, seen_coverage = _load(model, images, coverage, outer)
-    encoded = encode(model, seen, colors, targets, seen_coverage, strength)
-    if kept is not None:
-        own = part(model, encoded.features, inner, seen.shape[-2:])
-        for whole, feature in zip(part(model, kept, tile, images.shape[-2:]), own, strict=True):
-            whole.copy_(feature)
-    return encoded, inner, seen_coverage
+    @torch.inference_mode()
+    def paint(self, content: ContentMoments, out: Tensor, color: ColorMode, tiles: Sequence[Area] | None = None) -> None:
+        """Second pass: `tiles` (default: all) of `out` [1, 3, H, W], floats or 8-bit values, painted with the moments `content`.
 
+        Features that were not kept are made again, on a CPU square by square. With `color` "match" nothing is finished before `match`,
+        which looks at all of it.
+        """
+        tiles = self._reached(out, self._tiles if tiles is None else tiles)
+        if self._maps:
+            self._paint_kept(content, out, color, tiles)
+        elif self._model.device.type != "cpu":
+            self._each(tiles, lambda tile: self._finish(tile, content, out, color, None))
+        else:
+            for square in squares(tiles, self._model.tiling.block):
+                area = hull(square).grown(self._model.halo, self._images.shape[-2:])
+                parts = plan(Area.whole(area.size), self._model.tiling.side, self._model.stride)
+                maps = FeatureMaps.empty(self._model, area.size)
+                around = TiledPainter(self._painter.crop(area), area.of(self._images), parts, self._steps, maps)
+                for part in parts:
+                    around._encode(part, content)
+                around._paint_kept(content, area.of(out), color, [tile.inside(area) for tile in square])
 
-@torch.inference_mode()
-def paint_tiles(
-    model: StyleTransferModel,
-    images: Tensor,
-    out: Tensor,
-    content: Content,
-    targets: Targets,
-    coverage: Coverage | None,
-    strength: float,
-    color: ColorMode,
-    tiles: Sequence[Tile],
-    advance: Advance,
-    kept: list[Tensor] | None = None,
-) -> None:
-    """Second pass: the `tiles` of `out` [B, 3, H, W], floats or 8-bit values, painted with the moments `content`.
+    @torch.inference_mode()
+    def match(self, content: ContentMoments, painted: Tensor, out: Tensor) -> None:
+        """Third pass, for the colour mode "match": `painted` moved to the colours of the picture, into `out`, maybe `painted` itself."""
+        union = Union()
 
-    `kept` are the features that `measure_tiles` left. Without them they are made again, on a CPU block by block. With `color` "match"
-    the tiles are not finished before `match_tiles`, which looks at all of them.
-    """
-    if coverage is not None:
-        tiles = _without_unreached(images, out, coverage, tiles, advance)
-    if kept is None and model.device.type == "cpu":
-        for block in blocks(tiles):
-            area = hull(block).grown(model.halo, images.shape[-2:])
-            seen, seen_coverage = area.of(images), None if coverage is None else coverage.map(area.of)
-            made = feature_maps(model, area.size)
-            for tile in plan(area.size, CPU_TILE, model.stride):
-                _encode_tile(model, seen, content, targets, seen_coverage, strength, tile, made)
-            inner = [tile.within(area) for tile in block]
-            paint_tiles(model, seen, area.of(out), content, targets, seen_coverage, strength, color, inner, advance, made)
-        return
-    if kept is not None and tiles:
-        kept = [*kept[:-1], _prepared(model, kept, content, targets, coverage, strength, images)]
-    size = images.shape[-2:]
-    for tile in tiles:
-        outer = tile.grown(model.halo if kept is None else model.finish_halo, size)
-        inner = tile.within(outer)
-        seen, seen_coverage = _load(model, images, coverage, outer)
-        features = None if kept is None else part(model, kept, outer, size)
-        painted = inner.of(paint(model, seen, content, targets, seen_coverage, strength, features, prepared=kept is not None)).clamp_(0, 1)
+        def measure(tile: Area) -> None:
+            pictures, counted = (self._seen(tile, painted), self._seen(tile)), self._at(tile).aim.counted
+            union.add(ContentMoments(tuple(color_moments(picture, counted) for picture in pictures)))
+
+        def move(tile: Area) -> None:
+            moved = to_colors(self._seen(tile, painted)).clamp(0, 1)
+            tile.put(out, lay_over(self._seen(tile), moved, self._at(tile).aim.shown(content)))
+
+        self._each(self._tiles, measure, steps=0)
+        own, wanted = union.of(self._model.device, self._images).colors
+        to_colors = affine(own.statistics(), wanted.statistics())
+        self._each(self._tiles, move, steps=0)
+
+    def _at(self, area: Area) -> Painter:
+        """The painter of a part, ready for it."""
+        return replace(self._painter, aim=self._painter.aim.crop(area).ready(self._model.device, self._images))
+
+    def _seen(self, area: Area, picture: Tensor | None = None) -> Tensor:
+        """A part of `picture` (default: of what is painted) as the network takes it."""
+        part = area.of(self._images if picture is None else picture).to(self._model.device)
+        return wide(part).contiguous().to(wide_dtype(self._images.dtype))
+
+    def _encode(self, tile: Area, content: ContentMoments) -> tuple[Area, Encoded]:
+        """A tile with its surroundings encoded; its features are left in the maps."""
+        outer = tile.grown(self._model.encoder_halo, self._images.shape[-2:])
+        encoded = self._at(outer).encode(self._seen(outer), content)
+        if self._maps:
+            self._maps.store(tile, encoded.maps.view(tile.inside(outer)))
+        return outer, encoded
+
+    def _paint_kept(self, content: ContentMoments, out: Tensor, color: ColorMode, tiles: Sequence[Area]) -> None:
+        """Paint `tiles` from the maps."""
+        if tiles:
+            maps = self._prepared(content)
+            self._each(tiles, lambda tile: self._finish(tile, content, out, color, maps))
+
+    def _prepared(self, content: ContentMoments) -> FeatureMaps:
+        """The maps with the coarsest of them prepared for `finish`."""
+        assert self._maps is not None
+        *finer, coarsest = self._maps.maps
+        whole: FeatureMaps | None = None
+        for tile in plan(Area.whole(self._maps.size), self._model.tiling.prepared, self._model.stride):
+            outer = tile.grown(self._model.prepare_halo, self._maps.size)
+            seen = self._maps.view(outer)
+            own = self._at(outer).prepare(seen.maps[-1], content)
+            if whole is None:
+                shape = (len(own), own.shape[1], *coarsest.shape[2:])
+                empty = torch.empty(shape, dtype=own.dtype, device=own.device, memory_format=torch.channels_last)
+                whole = replace(self._maps, maps=[*finer, empty], prepared=True)
+            inner = replace(seen, maps=[*seen.maps[:-1], own]).view(tile.inside(outer))
+            whole.view(tile).maps[-1].copy_(inner.maps[-1])
+        assert whole is not None
+        return whole
+
+    def _finish(self, tile: Area, content: ContentMoments, out: Tensor, color: ColorMode, maps: FeatureMaps | None) -> None:
+        """Paint one tile of `out`, from `maps` if there are any."""
+        outer = tile.grown(self._model.finish_halo if maps else self._model.halo, self._images.shape[-2:])
+        inner, seen, painter = tile.inside(outer), self._seen(outer), self._at(outer)
+        painted = inner.of(painter.paint(seen, content, maps and maps.view(outer))).clamp_(0, 1)
         if color != "match":
             below = inner.of(seen)
-            visible = shown(content, targets, None if seen_coverage is None else seen_coverage.map(inner.of), strength)
-            painted = lay_over(below, apply_color_mode(color, below, painted, None), visible)
-        _store(out, tile, painted)
-        advance(1)
+            painted = lay_over(below, apply_color_mode(color, below, painted, None), painter.crop(inner).aim.shown(content))
+        tile.put(out, painted)
 
+    def _reached(self, out: Tensor, tiles: Sequence[Area]) -> Sequence[Area]:
+        """The tiles that the aim reaches; the others are painted: they stay as they are."""
+        coverage = self._painter.aim.coverage
+        if coverage is None:
+            return tiles
+        reached = []
+        for tile in tiles:
+            if tile.of(coverage.cover).any():
+                reached.append(tile)
+            else:
+                tile.put(out, wide(tile.of(self._images)))
+                self._steps()
+        return reached
 
-def _without_unreached(images: Tensor, out: Tensor, coverage: Coverage, tiles: Sequence[Tile], advance: Advance) -> list[Tile]:
-    """The tiles that `coverage` reaches; the others are painted: they stay as they are."""
-    reached = []
-    for tile in tiles:
-        if tile.of(coverage.cover).any():
-            reached.append(tile)
-        else:
-            _store(out, tile, _values(tile.of(images)))
-            advance(1)
-    return reached
-
-
-def _prepared(
-    model: StyleTransferModel,
-    kept: list[Tensor],
-    content: Content,
-    targets: Targets,
-    coverage: Coverage | None,
-    strength: float,
-    images: Tensor,
-) -> Tensor:
-    """The coarsest of the features `kept` of `images`, prepared for `finish`."""
-    size, dtype = images.shape[-2:], torch.promote_types(images.dtype, torch.float32)
-    whole: Tensor | None = None
-    for tile in plan(size, PREPARE_TILE, model.stride):
-        outer = tile.grown(model.prepare_halo, size)
-        seen_coverage = _load_coverage(model, coverage, outer, dtype)
-        own = prepare(model, cells(kept[-1], outer, size, model.stride), content, targets, seen_coverage, strength)
-        own = cells(own, tile.within(outer), outer.size, model.stride)
-        if whole is None:
-            shape = (len(own), own.shape[1], *kept[-1].shape[2:])
-            whole = torch.empty(shape, dtype=own.dtype, device=own.device, memory_format=torch.channels_last)
-        cells(whole, tile, size, model.stride).copy_(own)
-    assert whole is not None
-    return whole
-
-
-@torch.inference_mode()
-def match_tiles(
-    model: StyleTransferModel,
-    images: Tensor,
-    painted: Tensor,
-    out: Tensor,
-    content: Content,
-    targets: Targets,
-    coverage: Coverage | None,
-    strength: float,
-    tiles: Sequence[Tile],
-    advance: Advance,
-) -> None:
-    """Third pass, for the colour mode "match": `painted` moved to the colours of `images`, both [B, 3, H, W], into `out`.
-
-    `out` may be `painted` itself. Colours count where `coverage` lies. Other arguments as for `paint_tiles`.
-    """
-    union = Union()
-    for tile in tiles:
-        below, seen, above = _pair(model, images, painted, coverage, tile)
-        counted = None if seen is None else seen.counted
-        union.add([[color_moments(above, counted), color_moments(below, counted)]])
-        advance(0)
-    ((own, wanted),) = union.of(model, images)
-    to_colors = affine(own.statistics(), wanted.statistics())
-    for tile in tiles:
-        below, seen, above = _pair(model, images, painted, coverage, tile)
-        _store(out, tile, lay_over(below, to_colors(above).clamp(0, 1), shown(content, targets, seen, strength)))
-        advance(0)
-
-
-def _pair(
-    model: StyleTransferModel, images: Tensor, painted: Tensor, coverage: Coverage | None, tile: Tile
-) -> tuple[Tensor, Coverage | None, Tensor]:
-    below, tile_coverage = _load(model, images, coverage, tile)
-    above, _ = _load(model, painted, None, tile)
-    return below, tile_coverage, above.to(below)
-
-
-def _load(model: StyleTransferModel, images: Tensor, coverage: Coverage | None, tile: Tile) -> tuple[Tensor, Coverage | None]:
-    seen = _values(tile.of(images).to(model.device))
-    return seen, _load_coverage(model, coverage, tile, seen.dtype)
-
-
-def _load_coverage(model: StyleTransferModel, coverage: Coverage | None, tile: Tile, dtype: torch.dtype) -> Coverage | None:
-    return None if coverage is None else coverage.map(lambda t: _values(tile.of(t).to(model.device))).to(model.device, dtype)
-
-
-def _values(x: Tensor) -> Tensor:
-    """0..1 in float32, or in float64 if `x` is that."""
-    if x.dtype == torch.uint8:
-        return x.contiguous().float().div_(255)
-    return (x if x.dtype == torch.float64 else x.float()).contiguous()
-
-
-def _store(out: Tensor, tile: Tile, picture: Tensor) -> None:
-    if out.dtype == torch.uint8:
-        picture = picture.mul(255).round_()
-    tile.of(out).copy_(picture)
+    def _each(self, tiles: Iterable[Area], work: Callable[[Area], None], steps: int = 1) -> None:
+        """Do `work` for all tiles; for parts of those that are left once memory runs out."""
+        left = list(tiles)[::-1]
+        while left:
+            side = max(left[-1].size) // 2
+            try:
+                work(left[-1])
+            except Exception as error:
+                if not is_out_of_memory(error) or side < self._model.tiling.least:
+                    raise
+            else:
+                left.pop()
+                self._steps(steps)
+                continue
+            release(self._model.device)
+            smaller = [part for tile in left for part in plan(tile, side, self._model.stride)[::-1]]
+            self._steps.more(steps * (len(smaller) - len(left)))
+            left = smaller

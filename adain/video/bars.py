@@ -5,14 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..area import Area
+
 _BLACK = 0.09
 """Of 0..1: black of a video whose range was not widened, and noise of coding."""
 
 _EVEN = 0.02
 """Bars lie on both sides, and differ by this share of the frame at most; a night sky has one side only."""
-
-Inside = tuple[slice, slice]
-"""Rows and columns of the frame that are picture."""
 
 
 class Bars:
@@ -21,7 +20,7 @@ class Bars:
     def __init__(self) -> None:
         self._margins: list[int] | None = None
 
-    def __call__(self, image: Tensor) -> Inside | None:
+    def __call__(self, image: Tensor) -> Area | None:
         """What is picture in the next frame [1, 3, H, W], floats or 8-bit values; None if that is all of it."""
         black = _BLACK if image.is_floating_point() else round(_BLACK * 255)
         height, width = image.shape[-2:]
@@ -35,13 +34,13 @@ class Bars:
             return None
         top, bottom, left, right = self._margins
         (top, bottom), (left, right) = _even(top, bottom, height), _even(left, right, width)
-        return (slice(top, height - bottom), slice(left, width - right)) if top or left else None
+        return Area.between(top, left, height - bottom, width - right) if top or left else None
 
 
-def mask_of(inside: Inside, size: torch.Size) -> Tensor:
+def mask_of(inside: Area, size: torch.Size) -> Tensor:
     """[1, 1, H, W], 1 inside."""
     mask = torch.zeros(1, 1, *size)
-    mask[..., inside[0], inside[1]] = 1
+    inside.of(mask).fill_(1)
     return mask
 
 

@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..area import Area
 from ..resample import bicubic, resample, translated
-from .bars import Inside
 from .motion import camera_motion, in_lines, inside_of, small_views
 
 _GRID = 8
@@ -29,9 +29,6 @@ _LARGEST = 1.6
 
 _TURN = 0.1
 """Pixels (of 360 lines) by which corners move other than the middle, from frame to frame, before a camera counts as turning or zooming."""
-
-Window = tuple[int, int, int, int]
-"""Left, top, width and height, in pixels of a canvas or of a frame."""
 
 
 @dataclass(frozen=True)
@@ -58,17 +55,17 @@ class Canvas:
         return torch.equal(self.placing, torch.eye(3).to(self.placing))
 
     @property
-    def window(self) -> Window:
+    def window(self) -> Area:
         """The part that holds the frame."""
         height, width = self.frame
         if self.still:
-            return 0, 0, width, height
+            return Area.whole(self.frame)
         corners = self.placing @ torch.tensor([[0.0, width, 0, width], [0, 0, height, height], [1, 1, 1, 1]]).double()
         low, high = corners.amin(1).tolist(), corners.amax(1).tolist()
         left, top = (math.floor(n / _GRID) * _GRID for n in low[:2])
         # One cell of the grid more than the frame is long, wherever it begins: frames of one size have canvases of one size.
         across, down = (math.ceil((b - a) / _GRID + 1) * _GRID for a, b in zip(low[:2], high[:2], strict=True))
-        return left, top, across, down
+        return Area(top, left, down, across)
 
     @property
     def continued(self) -> Canvas:
@@ -86,8 +83,7 @@ class Canvas:
         placing = self.placing @ units @ motion @ units.inverse()
         moved = Canvas(self.frame, placing, self.number)
         scales = torch.linalg.svdvals(placing[:2, :2]).tolist()
-        _, _, across, down = moved.window
-        small = across * down <= _LARGEST * (width + 2 * _GRID) * (height + 2 * _GRID)
+        small = math.prod(moved.window.size) <= _LARGEST * (width + 2 * _GRID) * (height + 2 * _GRID)
         if _SCALES[0] <= min(scales) and max(scales) <= _SCALES[1] and small and moved._meets(self):
             return moved
         return replace(Canvas.of(self.frame), number=self.number + 1, before=placing)
@@ -108,8 +104,8 @@ class Canvas:
         if self._turned:  # bicubic is good enough here: what it blurs, painting makes sharp again
             grid = _grid(self.placing.inverse(), self.window, self._area, image)
             return bicubic(image, grid, "reflection")
-        (left, top, width, height), (x, y) = self.window, self.placing[:2, 2].tolist()
-        return translated(image, left - x, top - y, torch.Size((height, width)))
+        window, (x, y) = self.window, self.placing[:2, 2].tolist()
+        return translated(image, window.left - x, window.top - y, window.size)
 
     def seen(self, painted: Tensor) -> Tensor:
         """`painted` [B, C, h, w] on the canvas, as the camera sees it."""
@@ -117,8 +113,8 @@ class Canvas:
             return painted
         if self._turned:
             return resample(painted, _grid(self.placing, self._area, self.window, painted))
-        (left, top, *_), (x, y) = self.window, self.placing[:2, 2].tolist()
-        return translated(painted, x - left, y - top, self.frame)
+        x, y = self.placing[:2, 2].tolist()
+        return translated(painted, x - self.window.left, y - self.window.top, self.frame)
 
     def brought(self, earlier: Canvas, *pictures: Tensor) -> tuple[Tensor, ...]:
         """`pictures` [B, C, h, w] in 0..1 on the canvas of the frame before, `earlier`, on this one.
@@ -127,8 +123,8 @@ class Canvas:
         """
         everywhere = pictures[0].new_ones(1, 1, *pictures[0].shape[-2:])
         if self.number == earlier.number:
-            (left, top, across, down), (x, y, w, h) = self.window, earlier.window
-            edges = (x - left, left + across - x - w, y - top, top + down - y - h)
+            window, old = self.window, earlier.window
+            edges = (old.left - window.left, window.right - old.right, old.top - window.top, window.bottom - old.bottom)
             return tuple(F.pad(p, edges) if any(edges) else p for p in (*pictures, everywhere))
         assert self.before is not None  # a new canvas knows the last one
         grid = _grid(self.before, self.window, earlier.window, pictures[0])
@@ -139,24 +135,22 @@ class Canvas:
         return not torch.equal(self.placing[:2, :2], torch.eye(2).to(self.placing))
 
     @property
-    def _area(self) -> Window:
-        height, width = self.frame
-        return 0, 0, width, height
+    def _area(self) -> Area:
+        return Area.whole(self.frame)
 
     def _meets(self, other: Canvas) -> bool:
-        (left, top, across, down), (x, y, w, h) = self.window, other.window
-        return left < x + w and x < left + across and top < y + h and y < top + down
+        return min(self.window.meet(other.window).size) > 0
 
 
 class Camera:
     """Follows the camera through a clip: gives each frame its canvas."""
 
     def __init__(self) -> None:
-        self._before: tuple[list[Tensor], Inside | None, Canvas] | None = None
+        self._before: tuple[list[Tensor], Area | None, Canvas] | None = None
 
-    def __call__(self, image: Tensor, starts_shot: bool, inside: Inside | None = None) -> Canvas:
+    def __call__(self, image: Tensor, starts_shot: bool, inside: Area | None = None) -> Canvas:
         """The canvas of the next frame [1, 3, H, W] in 0..1, of which only what is `inside` moves with the camera."""
-        seen = image if inside is None else image[..., inside[0], inside[1]]
+        seen = image if inside is None else inside.of(image)
         views = small_views(seen)
         if self._before is None or starts_shot:
             canvas = Canvas.of(image.shape[-2:])
@@ -164,21 +158,20 @@ class Camera:
             old_views, old_inside, before = self._before
             motion = camera_motion(views, old_views, seen.shape[-2:]) if inside == old_inside else None
             if motion is not None and inside is not None:
-                part = _units((inside[1].start, inside[0].start, seen.shape[-1], seen.shape[-2]))
-                whole = _units((0, 0, image.shape[-1], image.shape[-2]))
+                part, whole = _units(inside), _units(Area.whole(image.shape[-2:]))
                 motion = whole.inverse() @ part @ motion.double() @ part.inverse() @ whole
             canvas = before.continued if motion is None else before.moved(motion)
         self._before = views, inside, canvas
         return canvas
 
 
-def _grid(motion: Tensor, window: Window, area: Window, like: Tensor) -> Tensor:
+def _grid(motion: Tensor, window: Area, area: Area, like: Tensor) -> Tensor:
     """For `grid_sample`: where the pixels of `window` are in `area`, by `motion` [3, 3] from the one to the other in pixels."""
     theta = _units(area).inverse() @ motion @ _units(window)
-    return F.affine_grid(theta[None, :2].to(like), [1, 1, window[3], window[2]], align_corners=False)
+    return F.affine_grid(theta[None, :2].to(like), [1, 1, *window.size], align_corners=False)
 
 
-def _units(window: Window) -> Tensor:
-    """[3, 3]: from -1..1 across (left, top, width, height) to pixels."""
-    left, top, width, height = window
-    return torch.tensor([[width / 2, 0, left + width / 2], [0, height / 2, top + height / 2], [0, 0, 1]], dtype=torch.float64)
+def _units(window: Area) -> Tensor:
+    """[3, 3]: from -1..1 across a window to pixels."""
+    across, down = window.width / 2, window.height / 2
+    return torch.tensor([[across, 0, window.left + across], [0, down, window.top + down], [0, 0, 1]], dtype=torch.float64)

@@ -6,8 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..area import Area
 from ..color import luma
-from .bars import Inside, mask_of
+from .bars import mask_of
 from .canvas import Canvas
 from .motion import farthest
 
@@ -47,7 +48,7 @@ class Overlays:
         self._differences: Tensor | None = None
         self._fixed: Tensor | None = None
 
-    def __call__(self, image: Tensor, canvas: Canvas, starts_shot: bool, inside: Inside | None = None) -> Tensor | None:
+    def __call__(self, image: Tensor, canvas: Canvas, starts_shot: bool, inside: Area | None = None) -> Tensor | None:
         """[1, 1, h, w], 1 where the next frame [1, 3, H, W] in 0..1 is fixed to the screen, falling to 0 around; None if nowhere.
 
         Only what is `inside` counts: black bars are seen to elsewhere.

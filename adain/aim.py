@@ -1,0 +1,121 @@
+"""What content is to become: a Look, made ready for certain pictures on the device that paints them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from .area import Area
+from .content import ContentMoments
+from .coverage import Coverage, coverage_of
+from .look import Look
+from .model import StyleTransferModel
+from .moments import Statistics
+from .precision import wide, wide_dtype
+from .reach import Reach
+
+
+@dataclass(frozen=True)
+class Aim:
+    """The statistics to reach in each of K regions, where those are, and how much of the way is gone."""
+
+    targets: Sequence[Sequence[Statistics]]
+    """[K][level], of one picture or of as many as there are."""
+    coverage: Coverage | None = None
+    """None: one region, everywhere."""
+    strength: float | Tensor = 1.0
+
+    @staticmethod
+    def cat(aims: Sequence[Aim]) -> Aim:
+        """The Aim of single pictures, all of one strength, as of a batch."""
+        given = [aim.coverage for aim in aims if aim.coverage is not None]
+        regions = zip(*(aim.targets for aim in aims), strict=True)
+        targets = [[Statistics.cat(level) for level in zip(*region, strict=True)] for region in regions]
+        return Aim(targets, Coverage.joined(given) if given else None, aims[0].strength)
+
+    def rows(self, rows: slice) -> Aim:
+        """The Aim of some pictures of a batch."""
+        targets = [[level.rows(rows) for level in region] for region in self.targets]
+        return replace(self, targets=targets, coverage=None if self.coverage is None else self.coverage.rows(rows))
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> Aim:
+        """This Aim with `function` applied to the planes of its coverage."""
+        return self if self.coverage is None else replace(self, coverage=self.coverage.map(function))
+
+    def crop(self, area: Area) -> Aim:
+        """The Aim of a part of the pictures."""
+        return self.map(area.of)
+
+    def ready(self, device: torch.device, like: Tensor) -> Aim:
+        """This Aim with its coverage on `device`, as floats in the precision in which pictures such as `like` are painted."""
+        aim = self.map(lambda planes: wide(planes.to(device)))
+        return aim if aim.coverage is None else replace(aim, coverage=aim.coverage.to(device, wide_dtype(like.dtype)))
+
+    @property
+    def measured(self) -> Sequence[Tensor | None]:
+        """For each region [B or 1, 1, H, W]: how much each pixel counts in its moments; None for all of it."""
+        return [None] if self.coverage is None else self.coverage.measured
+
+    @property
+    def counted(self) -> Tensor | None:
+        """[B or 1, 1, H, W]: how much each pixel counts in the colours of what is laid over the picture; None for all of it."""
+        return None if self.coverage is None else self.coverage.counted
+
+    @property
+    def shares(self) -> Tensor | None:
+        """[B or 1, K, H, W], how the regions share each pixel; None if one has it all."""
+        return None if self.coverage is None else self.coverage.shares
+
+    def reached(self, content: ContentMoments) -> list[Reach]:
+        """How far the style of each region reaches in pictures of moments `content`."""
+        return [Reach.of(levels[0], target[0]) for levels, target in zip(content.levels, self.targets, strict=True)]
+
+    def shown(self, content: ContentMoments) -> Tensor | None:
+        """How much of what is painted is laid over pictures of moments `content`: [B, 1, H, W] or [B, 1, 1, 1]; None for all of it.
+
+        It is what the coverage shows, less where a region's style hardly reaches the picture, or its strength is low.
+        """
+        visible = mixed([reach.shown(self.strength) for reach in self.reached(content)], self.shares)
+        if self.coverage is None or visible is None:
+            return visible if self.coverage is None else self.coverage.cover
+        return visible * self.coverage.cover
+
+
+class Aims:
+    """The Aims of pictures one after the other. Where they are masked is worked out anew only when a mask changes.
+
+    They are made `ready` for pictures that are painted in one piece, if asked; else their coverage stays on the CPU.
+    """
+
+    def __init__(self, model: StyleTransferModel, ready: bool = False) -> None:
+        self._model, self._ready = model, ready
+        self._known: tuple[Sequence[torch.Size | Tensor | None], Coverage | None] | None = None
+
+    def of(self, look: Look, content: Tensor, alpha: Tensor | None = None) -> Aim:
+        """The Aim of `look` for `content` [B, 3, H, W], whose pixels count by `alpha`.
+
+        Masks may be blank. Raises StyleError for styles of another model, and what `coverage_of` raises.
+        """
+        for region in look.regions:
+            self._model.check_style(region.style)
+        key = [content.shape, *(region.mask for region in look.regions), look.mask, alpha]
+        if self._known is None or not _same(key, self._known[0]):
+            aim = Aim([], coverage_of(look, content, alpha))
+            self._known = key, (aim.ready(self._model.device, content) if self._ready else aim).coverage
+        return Aim([region.style.to(self._model.device).levels for region in look.regions], self._known[1], look.strength)
+
+
+def _same(key: Sequence[torch.Size | Tensor | None], known: Sequence[torch.Size | Tensor | None]) -> bool:
+    """Whether two keys are of one size and the very same masks."""
+    return len(key) == len(known) and key[0] == known[0] and all(a is b for a, b in zip(key[1:], known[1:], strict=True))
+
+
+def mixed(parts: Sequence[Tensor], shares: Tensor | None) -> Tensor | None:
+    """Numbers [B] of each region, mixed by their `shares` at each pixel: [B, 1, H, W] or [B, 1, 1, 1]; None if all are 1."""
+    if all(bool((part == 1).all()) for part in parts):
+        return None
+    everywhere = torch.stack(torch.broadcast_tensors(*parts), 1)[:, :, None, None]
+    return everywhere if shares is None else (shares * everywhere).sum(1, keepdim=True)

@@ -92,7 +92,7 @@ class Aims:
 
     def __init__(self, model: StyleTransferModel, ready: bool = False) -> None:
         self._model, self._ready = model, ready
-        self._known: tuple[Sequence[torch.Size | Tensor | None], Coverage | None] | None = None
+        self._known: tuple[torch.Size, Sequence[Tensor | None], Coverage | None] | None = None
 
     def of(self, look: Look, content: Tensor, alpha: Tensor | None = None) -> Aim:
         """The Aim of `look` for `content` [B, 3, H, W], whose pixels count by `alpha`.
@@ -101,16 +101,16 @@ class Aims:
         """
         for region in look.regions:
             self._model.check_style(region.style)
-        key = [content.shape, *(region.mask for region in look.regions), look.mask, alpha]
-        if self._known is None or not _same(key, self._known[0]):
+        size, masks = content.shape, [*(region.mask for region in look.regions), look.mask, alpha]
+        if self._known is None or self._known[0] != size or not _same(masks, self._known[1]):
             aim = Aim([], coverage_of(look, content, alpha))
-            self._known = key, (aim.ready(self._model.device, content) if self._ready else aim).coverage
-        return Aim([region.style.to(self._model.device).levels for region in look.regions], self._known[1], look.strength)
+            self._known = size, masks, (aim.ready(self._model.device, content) if self._ready else aim).coverage
+        return Aim([region.style.to(self._model.device).levels for region in look.regions], self._known[2], look.strength)
 
 
-def _same(key: Sequence[torch.Size | Tensor | None], known: Sequence[torch.Size | Tensor | None]) -> bool:
-    """Whether two keys are of one size and the very same masks."""
-    return len(key) == len(known) and key[0] == known[0] and all(a is b for a, b in zip(key[1:], known[1:], strict=True))
+def _same(masks: Sequence[Tensor | None], known: Sequence[Tensor | None]) -> bool:
+    """Whether these are the very same masks."""
+    return len(masks) == len(known) and all(a is b for a, b in zip(masks, known, strict=True))
 
 
 def mixed(parts: Sequence[Tensor], shares: Tensor | None) -> Tensor | None:

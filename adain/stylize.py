@@ -68,12 +68,12 @@ def stylize(
         raise ImageError(f"The tile is {tile} pixels. Give the side of the tiles, or 0 to have it chosen.")
     look = Look.of(style, strength=strength, mask=mask, color=color)
     out = torch.empty((look.count(len(rgb)), *rgb.shape[1:]), dtype=rgb.dtype, device=rgb.device)
-    for _ in paint(model, Picture(rgb, picture.alpha), look, out, chunk=chunk, tile=tile, progress=progress):
+    for _ in paint_pictures(model, Picture(rgb, picture.alpha), look, out, chunk=chunk, tile=tile, progress=progress):
         pass
     return out
 
 
-def paint(
+def paint_pictures(
     model: StyleTransferModel, content: Picture, look: Look, out: Tensor, *, chunk: int = 0, tile: int = 0, progress: Progress | None = None
 ) -> Iterator[slice]:
     """Paint `content` into `out` [B, 3, H, W]; yields the rows of it that are finished, as they are. Arguments as for `stylize`."""

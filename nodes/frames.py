@@ -12,12 +12,11 @@ from comfy.utils import ProgressBar
 from torch import Tensor
 
 from ..adain import ImageError, Look, ModelError, StyleError, StyleTransferModel
-from ..adain import stylize as core
 from ..adain.checks import check_image, check_mask
 from ..adain.media.images import Picture, to_pil
 from ..adain.media.transparency import filled
 from ..adain.resample import resize
-from ..adain.stylize import scaled
+from ..adain.stylize import at_once, paint_pictures, scaled
 from .devices import ManagedModel, is_out_of_memory
 from .sockets import linked
 
@@ -76,14 +75,14 @@ def paint(
             report(done * count / total, None)
 
     with explained_lack_of_memory(content.shape[-1], content.shape[-2]):
-        for rows in core.paint(model, Picture(content, alpha), look, out, chunk=chunk, tile=tile, progress=progress):
+        for rows in paint_pictures(model, Picture(content, alpha), look, out, chunk=chunk, tile=tile, progress=progress):
             report(rows.stop, out[rows.stop - 1 : rows.stop])
     return out
 
 
 def loaded(managed: ManagedModel, size: torch.Size, count: int, chunk: int = 0) -> tuple[StyleTransferModel, int]:
     """The model, with room for `chunk` of `count` pictures of `size` (height, width) at once (0: chosen), and how many that are."""
-    chunk = min(count, chunk or core.at_once(mm.get_torch_device(), size))
+    chunk = min(count, chunk or at_once(mm.get_torch_device(), size))
     return managed.load(size.numel() * chunk), chunk
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from adain_style_transfer import adain
+from adain_style_transfer.adain.area import Area
 from adain_style_transfer.adain.resample import resize
 from adain_style_transfer.adain.temporal import Stability, Task, paint_frames
 from adain_style_transfer.adain.video.bars import Bars
@@ -27,8 +28,8 @@ def test_bars_are_found_and_nothing_else():
     found = Bars()
     dark = torch.zeros(1, 3, 96, 128)
     assert found(dark) is None
-    assert [found(frame) for frame in film(3)] == [(slice(16, 80), slice(0, 128))] * 3
-    assert found(dark) == (slice(16, 80), slice(0, 128))
+    assert [found(frame) for frame in film(3)] == [Area(16, 0, 64, 128)] * 3
+    assert found(dark) == Area(16, 0, 64, 128)
     assert found(torch.full((1, 3, 96, 128), 200, dtype=torch.uint8)) is None  # the picture is larger than a dark scene showed
     night = picture(96, 128)
     night[:, :, :30] = 0

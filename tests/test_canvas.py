@@ -41,7 +41,7 @@ def grid_of(theta):
 def test_a_camera_at_rest_leaves_frames_as_they_are():
     camera, image = Camera(), picture(*SIZE)
     canvases = [camera(image, False) for _ in range(3)]
-    assert all(canvas.still and canvas.window == (0, 0, 160, 96) for canvas in canvases)
+    assert all(canvas.still and canvas.window == (0, 0, 96, 160) for canvas in canvases)
     assert canvases[2].lay(image) is image and canvases[2].seen(image) is image
 
 
@@ -70,7 +70,7 @@ def test_frames_of_any_size_fill_their_canvas_and_come_back(width, step):
     canvas = Canvas.of(size).moved(motion(**step, size=size))
     frame = torch.full((1, 3, *size), 0.4)
     laid = canvas.lay(frame)
-    assert laid.shape[-2:] == (canvas.window[3], canvas.window[2]) and torch.allclose(laid, torch.tensor(0.4))
+    assert laid.shape[-2:] == canvas.window.size and torch.allclose(laid, torch.tensor(0.4))
     assert torch.allclose(canvas.seen(laid), frame)
 
 
@@ -78,9 +78,9 @@ def test_canvases_of_a_pan_have_one_size():
     canvas, sizes = Canvas.of(SIZE), set()
     for _ in range(40):
         canvas = canvas.moved(motion(1.37, -2.11))
-        sizes.add(canvas.window[2:])
+        sizes.add(canvas.window.size)
     assert len(sizes) == 1 and canvas.number == 0
-    assert canvas.window[0] > 40 and canvas.window[1] < -80
+    assert canvas.window.left > 40 and canvas.window.top < -80
 
 
 @pytest.mark.parametrize("step", [{"scale": 0.95}, {"scale": 1.06}, {"angle": 0.15}])

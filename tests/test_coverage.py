@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from adain_style_transfer import adain, weights
 from adain_style_transfer.adain import Region
 from adain_style_transfer.adain.coverage import LEAST_PIXELS, LEAST_SHARE, Coverage, coverage_of
+from adain_style_transfer.adain.look import Look
 from adain_style_transfer.adain.moments import channel_moments, merge
 from adain_style_transfer.adain.resample import at_short_side, resize
 from adain_style_transfer.adain.temporal import Stability, Task, paint_frames
@@ -108,7 +109,7 @@ def test_several_regions_have_no_rim_where_they_meet_or_end(embedded, photo):
 def test_frames_have_no_rim_either(embedded, photo, painting):
     style, unmasked = painting
     for kind in ("hard rectangle", "line of 3 px"):
-        work = [Task(photo, i, [Region(style)], mask=MASKS[kind]) for i in range(3)]
+        work = [Task(photo, i, Look.of(style, mask=MASKS[kind])) for i in range(3)]
         for frame in paint_frames(embedded, work, Stability(1, 0.5)):
             assert_no_rim(frame, unmasked, photo, MASKS[kind])
 
@@ -118,9 +119,9 @@ def test_large_regions_are_measured_by_themselves_and_small_ones_with_the_whole_
     large, small = torch.zeros(1, 1, 160, 200), torch.zeros(1, 1, 160, 200)
     large[..., :120], small[..., 40:70, 50:90] = 1, 1
     assert LEAST_SHARE * 160 * 200 < LEAST_PIXELS
-    (measured,) = coverage_of([Region(STYLE)], large, content).measured
+    (measured,) = coverage_of(Look.of(STYLE, mask=large), content).measured
     assert torch.equal(measured, large)
-    (measured,) = coverage_of([Region(STYLE)], small, content).measured
+    (measured,) = coverage_of(Look.of(STYLE, mask=small), content).measured
     lack = LEAST_SHARE * 160 * 200 - 30 * 40
     got = channel_moments(content, measured)
     expected = merge([channel_moments(content, small), channel_moments(content)], [1, lack / (160 * 200)])
@@ -139,9 +140,9 @@ def test_8_bit_masks_count_as_floats_do():
 def test_all_frames_of_a_batch_are_as_they_are_alone():
     masks = torch.cat([soft_mask(40, 60), torch.zeros(1, 1, 40, 60), F.pad(torch.ones(1, 1, 2, 2), (9, 49, 9, 29))])
     content = picture(40, 60, batch=3)
-    together = coverage_of([Region(STYLE)], masks, content, blank=True)
+    together = coverage_of(Look.of(STYLE, mask=masks), content)
     for i in range(3):
-        alone, row = coverage_of([Region(STYLE)], masks[i : i + 1], content[i : i + 1], blank=True), together.rows(slice(i, i + 1))
+        alone, row = coverage_of(Look.of(STYLE, mask=masks[i : i + 1]), content[i : i + 1]), together.rows(slice(i, i + 1))
         assert torch.equal(row.measured[0], alone.measured[0]) and torch.equal(row.cover, alone.cover)
     joined = Coverage.joined([together.rows(slice(i, i + 1)) for i in range(3)])
     assert torch.equal(joined.measured[0], together.measured[0])
@@ -151,7 +152,7 @@ def test_all_frames_of_a_batch_are_as_they_are_alone():
 def test_beyond_the_edge_the_nearest_region_goes_on(end, begin):
     first, second = torch.zeros(1, 1, 64, 128), torch.zeros(1, 1, 64, 128)
     first[..., :end], second[..., begin:] = 0.7, 0.2
-    coverage = coverage_of([Region(STYLE, first), Region(STYLE, second)], None, picture(64, 128))
+    coverage = coverage_of(Look.of([Region(STYLE, first), Region(STYLE, second)]), picture(64, 128))
     torch.testing.assert_close(coverage.shares.sum(1), torch.ones(1, 64, 128))
     near = (begin - end) // 4
     assert (coverage.shares[:, 0, :, : end + near] > 0.75).all()
@@ -162,7 +163,7 @@ def test_beyond_the_edge_the_nearest_region_goes_on(end, begin):
 def test_pictures_of_any_size_are_shared(size):
     masks = [torch.zeros(2, 1, *size), torch.zeros(2, 1, *size)]
     masks[0][0, 0, 0, 0] = 1  # nothing at all in the second frame
-    coverage = coverage_of([Region(STYLE, m) for m in masks], None, picture(*size, batch=2), blank=True)
+    coverage = coverage_of(Look.of([Region(STYLE, m) for m in masks]), picture(*size, batch=2))
     torch.testing.assert_close(coverage.shares.sum(1), torch.ones(2, *size))
     assert (coverage.shares[0, 0] > 0.99).all() and coverage.shares[1, 0, 0, 0] == 0.5
 

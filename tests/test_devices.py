@@ -52,20 +52,20 @@ def test_pictures(name, color):
 def test_video(turn):
     scene = picture(150, 260)
 
-    def frames(device, style):
+    def frames(device, style, color="style"):
         mask = soft_mask(24, 32)
         for i in range(4):
             cos, sin = 0.5 * math.cos(turn * i), 0.5 * math.sin(turn * i)
             place = torch.tensor([[[cos, -sin, 0.04 * i], [sin, cos, 0.0]]])
             image = F.grid_sample(scene, F.affine_grid(place, [1, 3, 75, 101], align_corners=False), align_corners=False)
-            yield Task(image if i == 0 else image.to(device), i, [adain.Region(style)], mask=mask)
+            yield Task(image if i == 0 else image.to(device), i, adain.Look.of(style, mask=mask, color=color))
 
     def run(device):
         model = samples.small_lite().to(device)
         style = model.encode_style(picture(40, 32, seed=2))
         shots = measure_shots(model, lambda: frames(device, style))
         smoothed = paint_frames(model, frames(device, style), Stability(1, 0.65))
-        return [*smoothed, *paint_frames(model, frames(device, style), Stability(0, 0.65), color="match", shots=shots)]
+        return [*smoothed, *paint_frames(model, frames(device, style, "match"), Stability(0, 0.65), shots=shots)]
 
     same_on_apple(run)
 

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import torch
+from adain_style_transfer.adain.aim import Aim
 from adain_style_transfer.adain.architectures import base, lite
-from adain_style_transfer.adain.stylize import render
+from adain_style_transfer.adain.pipeline import Painter
 from adain_style_transfer.training import growth
 from samples import picture, small_lite
+
+
+def render(model, content, style, as_to=None):
+    """`content` in a `style`, whose statistics are those that `as_to` (default: the model) finds."""
+    return Painter(model, Aim([(as_to or model).statistics_of(style)])).render(content)
 
 
 def test_a_grown_model_paints_the_same_but_for_its_smoother_enlarging(monkeypatch):
@@ -17,8 +23,8 @@ def test_a_grown_model_paints_the_same_but_for_its_smoother_enlarging(monkeypatc
     growth.grow_from_lite(model, small)
     content, style = picture(48, 64), picture(48, 48, seed=1)
     with torch.no_grad():
-        expected, got = (render(m, content, [m.statistics_of(style)]) for m in (small, model))
-        untouched = render(base.Base((6, 8, 12, 10), 64), content, [model.statistics_of(style)])
+        expected, got = (render(m, content, style) for m in (small, model))
+        untouched = render(base.Base((6, 8, 12, 10), 64), content, style, as_to=model)
     torch.testing.assert_close(got, expected, atol=1e-4, rtol=1e-4)
     assert (untouched - expected).abs().mean() > 0.01
 
@@ -27,7 +33,7 @@ def test_what_is_new_begins_faint_but_is_heard():
     small = small_lite()
     model = base.Base((6, 8, 12, 10), 64)
     growth.grow_from_lite(model, small)
-    loss = render(model, picture(32, 32), [model.statistics_of(picture(32, 32, seed=1))]).square().mean()
+    loss = render(model, picture(32, 32), picture(32, 32, seed=1)).square().mean()
     loss.backward()
     silent = [name for name, value in model.named_parameters() if value.grad is None or not value.grad.any()]
     assert not silent

@@ -11,9 +11,11 @@ import pytest
 import torch
 from adain_style_transfer import adain, weights
 from adain_style_transfer.adain import ImageError
+from adain_style_transfer.adain.look import Look
 from adain_style_transfer.adain.masks import MaskEdit
 from adain_style_transfer.adain.tiling import large
 from adain_style_transfer.adain.tiling.large import Request, stylize_file
+from adain_style_transfer.adain.tiling.painter import TiledPainter
 from adain_style_transfer.cli import main
 from samples import picture, soft_mask
 
@@ -50,7 +52,7 @@ def steps_of(*arguments):
 def test_files_equal_tensors(lite, style, photo, tmp_path, color, extension):
     adain.write_picture(tmp_path / "mask.png", soft_mask(HEIGHT, WIDTH).expand(-1, 3, -1, -1))
     output = tmp_path / f"out.{extension}"
-    steps = steps_of(lite, photo, output, Request(style, 0.8, color, tmp_path / "mask.png"), False)
+    steps = steps_of(lite, photo, output, Request(Look.of(style, strength=0.8, color=color), tmp_path / "mask.png"), False)
     assert steps[-1] == (10, 10)
     expected = adain.stylize(
         lite, adain.read_picture(photo).rgb, style, strength=0.8, color=color, mask=adain.read_mask(tmp_path / "mask.png")
@@ -64,7 +66,7 @@ def test_a_mask_is_edited_as_in_memory(lite, style, photo, tmp_path):
     mask = torch.nn.functional.interpolate(blocks, (HEIGHT, WIDTH), mode="nearest")
     adain.write_picture(tmp_path / "mask.png", mask.expand(-1, 3, -1, -1))
     edit, picture = MaskEdit(True, 3, 6.0), adain.read_picture(photo).rgb
-    steps_of(lite, photo, tmp_path / "out.png", Request(style, mask=tmp_path / "mask.png", edit=edit), False)
+    steps_of(lite, photo, tmp_path / "out.png", Request(Look.of(style), tmp_path / "mask.png", edit=edit), False)
     expected = adain.stylize(lite, picture, style, mask=edit(mask, picture.shape[-2:]))
     assert (adain.read_picture(tmp_path / "out.png").rgb - expected).abs().max() <= 1.5 / 255
     assert not (tmp_path / "out.png.part").exists()
@@ -77,7 +79,7 @@ def test_a_transparent_turned_picture_and_a_smaller_mask(lite, style, tmp_path):
     exif[0x112] = 6  # to be turned by a quarter
     image.save(tmp_path / "turned.png", exif=exif)
     adain.write_picture(tmp_path / "mask.png", torch.ones(1, 3, 31, 17))
-    steps_of(lite, tmp_path / "turned.png", tmp_path / "out.png", Request(style, mask=tmp_path / "mask.png"), False)
+    steps_of(lite, tmp_path / "turned.png", tmp_path / "out.png", Request(Look.of(style), tmp_path / "mask.png"), False)
     upright, out = adain.read_picture(tmp_path / "turned.png"), adain.read_picture(tmp_path / "out.png")
     assert out.rgb.shape == upright.rgb.shape == (1, 3, 120, 90)
     assert torch.equal(out.alpha, upright.alpha)
@@ -89,7 +91,7 @@ def test_a_transparent_turned_picture_and_a_smaller_mask(lite, style, tmp_path):
 @pytest.mark.parametrize("color", ["style", "match"])
 @pytest.mark.parametrize(("stop", "kept"), [(1, [0]), (7, [5, 6]), (9, [5, 8])])  # 5 tiles are measured, then painted
 def test_an_interrupted_run_goes_on_where_it_was(lite, style, photo, tmp_path, monkeypatch, color, stop, kept):
-    request = Request(style, color=color)
+    request = Request(Look.of(style, color=color))
 
     def interrupt(done, total):
         if done == stop:
@@ -112,11 +114,11 @@ def test_what_is_left_of_another_request_is_neither_used_nor_lost(lite, style, p
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        stylize_file(lite, photo, tmp_path / "out.png", Request(style, 0.3), False, interrupt)
+        stylize_file(lite, photo, tmp_path / "out.png", Request(Look.of(style, strength=0.3)), False, interrupt)
     with pytest.raises(ImageError, match="of another picture, style or options"):
-        steps_of(lite, photo, tmp_path / "out.png", Request(style, 1.0), True)
+        steps_of(lite, photo, tmp_path / "out.png", Request(Look.of(style)), True)
     assert (tmp_path / "out.png.part" / "content.raw").exists()
-    steps_of(lite, photo, tmp_path / "out.png", Request(style, 1.0), False)
+    steps_of(lite, photo, tmp_path / "out.png", Request(Look.of(style)), False)
     assert (
         adain.read_picture(tmp_path / "out.png").rgb - adain.stylize(lite, adain.read_picture(photo).rgb, style)
     ).abs().max() <= 1.01 / 255
@@ -125,11 +127,11 @@ def test_what_is_left_of_another_request_is_neither_used_nor_lost(lite, style, p
 def test_files_that_cannot_be_used(lite, style, photo, tmp_path):
     photo.write_bytes(photo.read_bytes()[:20000])
     with pytest.raises(ImageError, match="photo.png cannot be painted into .*out.png"):
-        stylize_file(lite, photo, tmp_path / "out.png", Request(style), False, lambda done, total: None)
+        stylize_file(lite, photo, tmp_path / "out.png", Request(Look.of(style)), False, lambda done, total: None)
     adain.write_picture(photo, picture(40, 40))
     adain.write_picture(tmp_path / "black.png", torch.zeros(1, 3, 40, 40))
     with pytest.raises(ImageError, match="black.png is black everywhere"):
-        stylize_file(lite, photo, tmp_path / "out.png", Request(style, mask=tmp_path / "black.png"), False, lambda done, total: None)
+        stylize_file(lite, photo, tmp_path / "out.png", Request(Look.of(style), tmp_path / "black.png"), False, lambda done, total: None)
 
 
 def test_the_command_line_paints_small_and_large_pictures(monkeypatch, photo, tmp_path, capsys):
@@ -149,10 +151,10 @@ def test_the_command_line_paints_small_and_large_pictures(monkeypatch, photo, tm
 def test_what_cannot_hold_it_is_known_before(lite, style, photo, tmp_path):
     for name in ("out.bmp", "out.gif", "out.pgm"):
         with pytest.raises(ImageError, match=r"Give a name that ends in \.png"):
-            stylize_file(lite, photo, tmp_path / name, Request(style), False, lambda done, total: None)
+            stylize_file(lite, photo, tmp_path / name, Request(Look.of(style)), False, lambda done, total: None)
     pyvips.Image.black(16384, 1).write_to_file(str(tmp_path / "wide.png"))
     with pytest.raises(ImageError, match="16384 x 1 pixels"):
-        stylize_file(lite, tmp_path / "wide.png", tmp_path / "out.webp", Request(style), False, lambda done, total: None)
+        stylize_file(lite, tmp_path / "wide.png", tmp_path / "out.webp", Request(Look.of(style)), False, lambda done, total: None)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["photo.png", "wide.png"]
 
 
@@ -161,19 +163,21 @@ def test_a_folder_of_the_users_stays(lite, style, photo, tmp_path):
     folder.mkdir()
     (folder / "key").write_text("of a house")
     with pytest.raises(ImageError, match=r"out.png.part, where .* is there already"):
-        stylize_file(lite, photo, tmp_path / "out.png", Request(style), False, lambda done, total: None)
+        stylize_file(lite, photo, tmp_path / "out.png", Request(Look.of(style)), False, lambda done, total: None)
     assert (folder / "key").read_text() == "of a house"
 
     def add(done, total):
         (tmp_path / "other.png.part" / "mine.txt").write_text("put here meanwhile")
 
-    stylize_file(lite, photo, tmp_path / "other.png", Request(style), False, add)
+    stylize_file(lite, photo, tmp_path / "other.png", Request(Look.of(style)), False, add)
     assert [path.name for path in (tmp_path / "other.png.part").iterdir()] == ["mine.txt"]
 
 
 STYLIZE = """
 import sys
+from adain_style_transfer.adain.look import Look
 from adain_style_transfer.adain.tiling import large
+from adain_style_transfer.adain.tiling.painter import TiledPainter
 from adain_style_transfer.cli import main
 large.LARGE_PIXELS = 1000
 sys.exit(main(["stylize", sys.argv[1], "--style", "great-wave", "-o", sys.argv[2], "--device", "cpu", *sys.argv[3:]]))
@@ -191,16 +195,16 @@ def test_two_processes_do_not_paint_one_output(lite, style, photo, tmp_path):
         if done == 7:
             others.append(stylize_in_a_process(photo, tmp_path / "out.png", "--overwrite"))
 
-    stylize_file(lite, photo, tmp_path / "out.png", Request(style), False, meanwhile)
+    stylize_file(lite, photo, tmp_path / "out.png", Request(Look.of(style)), False, meanwhile)
     assert others[0].returncode == 1 and "out.png is being painted by another process" in others[0].stderr
-    stylize_file(lite, photo, tmp_path / "alone.png", Request(style), False, lambda done, total: None)
+    stylize_file(lite, photo, tmp_path / "alone.png", Request(Look.of(style)), False, lambda done, total: None)
     assert (tmp_path / "out.png").read_bytes() == (tmp_path / "alone.png").read_bytes()
 
 
 def test_an_interrupted_painting_is_not_lost_when_resume_is_forgotten(monkeypatch, photo, tmp_path, capsys):
     command = ["stylize", str(photo), "--style", "great-wave", "-o", str(tmp_path / "out.png"), "--device", "cpu", "--quiet"]
     with monkeypatch.context() as once:
-        once.setattr(large, "paint_tiles", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        once.setattr(TiledPainter, "paint", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         assert main(command) == 1
     assert "--resume" in capsys.readouterr().err
     (tmp_path / "out.png.part" / ".adain-tmp-x.raw").write_bytes(b"as after a kill")
@@ -236,6 +240,7 @@ PAINT = """
 import resource, sys
 gigabyte = 2**30
 resource.setrlimit(resource.RLIMIT_DATA, (int(float(sys.argv[1]) * gigabyte),) * 2)  # private memory; mapped files are not part of it
+from adain_style_transfer.adain.tiling.painter import TiledPainter
 from adain_style_transfer.cli import main
 sys.exit(main(["stylize", sys.argv[2], "--style", "great-wave", "-o", sys.argv[3], "--device", "cpu"]))
 """

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 from adain_style_transfer.adain import ImageError
+from adain_style_transfer.adain.area import Area, plan
 from adain_style_transfer.adain.masks import MaskEdit, feathered, grown
-from adain_style_transfer.adain.tiles import plan
 from hypothesis import given
 from hypothesis import strategies as st
 from samples import soft_mask
@@ -73,9 +73,9 @@ def test_it_is_inverted_first_then_grown_then_feathered():
 def test_a_part_with_its_surroundings_gives_the_part_of_the_whole(grow, feather, side):
     mask, edit = soft_mask(60, 90), MaskEdit(True, grow, feather)
     whole = edit(mask, SIZE)
-    for tile in plan(SIZE, side, 1):
+    for tile in plan(Area.whole(SIZE), side, 1):
         outer = tile.grown(edit.reach, SIZE)
-        torch.testing.assert_close(tile.within(outer).of(edit(outer.of(mask), outer.size)), tile.of(whole), rtol=0, atol=1e-6)
+        torch.testing.assert_close(tile.inside(outer).of(edit(outer.of(mask), outer.size)), tile.of(whole), rtol=0, atol=1e-6)
 
 
 def test_a_mask_that_was_edited_away_is_refused():

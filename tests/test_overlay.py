@@ -9,9 +9,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 from adain_style_transfer import adain
+from adain_style_transfer.adain.area import Area, bands
 from adain_style_transfer.adain.resample import resize
 from adain_style_transfer.adain.temporal import Stability, Task, paint_frames
-from adain_style_transfer.adain.tiles import Tile, bands
 from adain_style_transfer.adain.video.canvas import Camera
 from adain_style_transfer.adain.video.overlay import Overlays
 from adain_style_transfer.weights.samples import sample_path
@@ -78,7 +78,7 @@ def test_letters_that_go_are_no_longer_held():
 
 
 def test_black_bars_are_not_found():
-    bars, inside = torch.ones(1, 1, *SIZE), (slice(20, 124), slice(0, 208))
+    bars, inside = torch.ones(1, 1, *SIZE), Area.between(20, 0, 124, 208)
     bars[..., 20:124, :] = 0
     camera, overlays = Camera(), Overlays()
     for i, frame in enumerate(film(6, shown=(), scale=0.98)):
@@ -97,9 +97,9 @@ def test_areas_of_a_plan():
     where = torch.zeros(1, 1, 50, 60)
     where[..., 3:10, 17:20] = 0.1
     where[..., 41, 2] = where[..., 49, 59] = 1
-    areas = [Tile(slice(0, 16), slice(16, 24)), Tile(slice(40, 50), slice(0, 60))]
+    areas = [Area.between(0, 16, 16, 24), Area.between(40, 0, 50, 60)]
     assert bands(where, 8) == areas and bands(where * 0, 8) == []
-    assert Tile(slice(0, 48), slice(20, 60)).meet(areas[1]) == Tile(slice(40, 48), slice(20, 60))
+    assert Area.between(0, 20, 48, 60).meet(areas[1]) == Area.between(40, 20, 48, 60)
 
 
 def test_a_resumed_run_knows_them(lite):

@@ -7,11 +7,12 @@ import paper
 import pytest
 import torch
 from adain_style_transfer import adain
+from adain_style_transfer.adain.aim import Aim
 from adain_style_transfer.adain.architectures import ARCHITECTURES
 from adain_style_transfer.adain.coverage import Coverage
 from adain_style_transfer.adain.moments import Statistics, blend
+from adain_style_transfer.adain.pipeline import Painter
 from adain_style_transfer.adain.style import normalized_weights
-from adain_style_transfer.adain.stylize import render
 from samples import SMALL, picture, soft_mask
 
 LITERAL = {"lite": paper.Lite, "base": paper.Base, "vgg19": paper.VGG19, "kuko6": paper.Kuko6, "keras": paper.Keras}
@@ -35,7 +36,7 @@ def statistics(model, image):
 
 def rendered(model, content, targets, coverage=None, strength=1.0):
     with torch.no_grad():
-        return render(model, content.double(), targets, coverage, strength)[0].numpy()
+        return Painter(model, Aim(targets, coverage, strength)).render(content.double())[0].numpy()
 
 
 def assert_equal(ours, literal):

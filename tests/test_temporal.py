@@ -7,14 +7,15 @@ from itertools import pairwise
 import pytest
 import torch
 import torch.nn.functional as F
-from adain_style_transfer.adain import AdaINError, Region, StyleError, stylize, tiles
+from adain_style_transfer.adain import AdaINError, Look, Region, StyleError, stylize
+from adain_style_transfer.adain.aim import Aims
 from adain_style_transfer.adain.moments import color_moments
-from adain_style_transfer.adain.temporal import Stability, Task, _begun, measure_shots, paint_frames
-from adain_style_transfer.adain.tiling import features as kept
+from adain_style_transfer.adain.temporal import Stability, Task, measure_shots, paint_frames
+from adain_style_transfer.adain.tile_policy import TilePolicy
 from adain_style_transfer.adain.video.canvas import Canvas
-from adain_style_transfer.adain.video.frames import with_colors
-from adain_style_transfer.adain.video.persistence import Hold
-from adain_style_transfer.adain.video.smoothing import smoothed
+from adain_style_transfer.adain.video.frames import FramePainter, FrameState
+from adain_style_transfer.adain.video.persistence import Painted, Persistence
+from adain_style_transfer.adain.video.smoothing import Sharing
 from samples import picture, soft_mask
 
 STILL = Stability(0, 0)
@@ -31,8 +32,8 @@ def pan(count, seed=0, height=24, width=40, step=2):
     return [wide[..., :height, step * i : step * i + width].contiguous() for i in range(count)]
 
 
-def tasks(frames, style, first=0, **settings):
-    return [Task(frame, first + i, [Region(style)], **settings) for i, frame in enumerate(frames)]
+def tasks(frames, style, first=0, painted=True, **settings):
+    return [Task(frame, first + i, Look.of(style, **settings), painted) for i, frame in enumerate(frames)]
 
 
 def painted(model, work, stability, **settings):
@@ -47,7 +48,7 @@ def same(a, b):
 @pytest.mark.parametrize("masked", [False, True])
 def test_without_stability_frames_are_those_of_stylize(lite, style, color, masked):
     mask = soft_mask(24, 40) if masked else None
-    out = painted(lite, tasks(pan(3), style, mask=mask, strength=0.7), STILL, color=color)
+    out = painted(lite, tasks(pan(3), style, mask=mask, strength=0.7, color=color), STILL)
     expected = [stylize(lite, frame, style, strength=0.7, mask=mask, color=color) for frame in pan(3)]
     assert same(out, expected)
 
@@ -70,8 +71,11 @@ def test_eight_bit_frames_are_those_divided_by_255(lite, style):
 
 def test_smoothed_moments_are_those_of_the_weighted_union_of_frames(lite, style):
     frames = pan(5, step=5)
-    stream = smoothed((with_colors(work) for work in _begun(lite, tasks(frames, style), "style", True)), radius=1)
-    middle = [work.content[0][0] for work in stream][2]
+    aims = Aims(lite, ready=True)
+    canvas = Canvas.of(frames[0].shape[-2:])
+    states = [FrameState(task, task.image, aims.of(task.look, task.image), canvas) for task in tasks(frames, style)]
+    measured = [FramePainter(lite, 1).with_colors(state) for state in states]
+    middle = [state.measured.colors[0] for state in Sharing(lite, features=False).smoothed(measured, radius=1)][2]
     weights = torch.cat([torch.full((1, 1, 24, 40), share) for share in (0.5, 1, 0.5)], -1)
     expected = color_moments(torch.cat(frames[1:4], -1).double(), weights.double())
     assert torch.allclose(middle.mean.double(), expected.mean, atol=1e-6)
@@ -112,7 +116,7 @@ def test_nothing_passes_a_cut(lite, style):
 
 def test_cuts_are_where_the_change_stands_out(lite, style):
     def cuts(frames):
-        return [work.task.index for work in _begun(lite, tasks(frames, style), "style", True) if work.starts_shot]
+        return list(measure_shots(lite, lambda: tasks(frames, style)).starts[1:])
 
     first, second = pan(8, seed=1), pan(8, seed=5)
     fade = [torch.lerp(a, b, i / 8) for i, (a, b) in enumerate(zip(first, second, strict=True))]
@@ -156,9 +160,9 @@ def test_shots_share_their_moments(lite, style):
     shots = measure_shots(lite, lambda: work, chunk=2)
     assert shots.starts == (0, 5)
     expected = color_moments(torch.cat(first, -1).double())
-    assert torch.allclose(shots.of(4)[0][0].mean.double(), expected.mean, atol=1e-6)
-    assert torch.allclose(shots.of(0)[0][0].var.double(), expected.var, atol=1e-6)
-    assert len(shots.of(8)[0]) == 4
+    assert torch.allclose(shots.of(4).colors[0].mean.double(), expected.mean, atol=1e-6)
+    assert torch.allclose(shots.of(0).colors[0].var.double(), expected.var, atol=1e-6)
+    assert len(shots.of(8).levels[0]) == 4
     out = painted(lite, work, Stability(0, 0), shots=shots)
     late = painted(lite, work[6:], Stability(0, 0), shots=shots)  # as after a resumed run
     assert same(out[6:], late)
@@ -221,7 +225,7 @@ def test_regions_may_come_and_go(lite, style, chunk):
 
 def test_frames_after_strength_0_begin_anew(lite, style):
     frame = picture(24, 40, seed=3)
-    work = [Task(frame, i, [Region(style)], strength=s) for i, s in enumerate([0.0, 0.0, 0.1])]
+    work = [Task(frame, i, Look.of(style, strength=s)) for i, s in enumerate([0.0, 0.0, 0.1])]
     assert torch.equal(painted(lite, work, Stability(0, 0.8))[2], stylize(lite, frame, style, strength=0.1))
 
 
@@ -231,22 +235,20 @@ def test_large_frames_are_painted_in_tiles(lite, style, color, monkeypatch):
     frames = [scenery(2)[..., 12:108, 3 * i : 3 * i + 160].contiguous() for i in range(5)]
     mask = torch.zeros(1, 1, 96, 160)
     mask[..., 20:70, 10:100] = soft_mask(50, 90)
-    work = tasks(frames, style, mask=mask)
+    work = tasks(frames, style, mask=mask, color=color)
     for stability in (STILL, Stability(2, 0.5)):
-        whole = painted(lite, work, stability, color=color)
-        for limit in (2**31, 0):
+        whole = painted(lite, work, stability)
+        for kept in (2**31, 0):
             with monkeypatch.context() as small:
-                small.setattr(tiles, "CPU_WHOLE", 1000)
-                small.setattr(tiles, "CPU_TILE", 48)
-                small.setattr(kept, "KEPT_BYTES", limit)
-                cut = painted(lite, work, stability, color=color)
+                small.setattr(lite, "tiling", TilePolicy(side=48, whole=1000, prepared=64, block=96, kept_bytes=kept))
+                cut = painted(lite, work, stability)
             assert all((a - b).abs().max() < 0.01 for a, b in zip(whole, cut, strict=True))
 
 
 def test_a_new_style_or_strength_is_not_held_back(lite, style):
     frames = [picture(24, 40, seed=3)] * 4
     strengths = [1.0, 1.0, 0.5, 0.0]
-    work = [Task(f, i, [Region(style)], strength=s) for i, (f, s) in enumerate(zip(frames, strengths, strict=True))]
+    work = [Task(f, i, Look.of(style, strength=s)) for i, (f, s) in enumerate(zip(frames, strengths, strict=True))]
     out = painted(lite, work, Stability(0, 0.8))
     assert all(torch.equal(o, stylize(lite, f, style, strength=s)) for o, f, s in list(zip(out, frames, strengths, strict=True))[2:])
 
@@ -265,7 +267,7 @@ def test_moments_are_not_smoothed_across_a_new_style(lite, style):
     other = lite.encode_style(1 - 0.5 * picture(48, 40, seed=9))
     frame = picture(40, 48, seed=3)
     tasks = [Task(frame, i, [Region(style if i < 4 else other)]) for i in range(8)]
-    expected = [stylize(lite, frame, task.regions) for task in tasks]
+    expected = [stylize(lite, frame, task.style) for task in tasks]
     shots = measure_shots(lite, lambda: tasks)
     assert shots.starts == (0, 4)
     for frames in (paint_frames(lite, tasks, Stability(radius=3, hold=0)), paint_frames(lite, tasks, STILL, shots=shots)):
@@ -295,16 +297,16 @@ def test_flow_follows_what_moves(lite, style):
 
 def test_flow_that_leads_off_the_canvas_holds_nothing():
     """In the dark everything looks the same, also what was never seen."""
-    hold = Hold(0.8, False)
+    hold = Persistence(0.8, False)
     there = F.affine_grid(torch.tensor([[[1, 0, 0.4], [0, 1, 0]]]), [1, 1, 24, 48], align_corners=False)
     hold._flow = lambda image, old: there
     size = torch.Size((16, 40))
     dark, bright = torch.full((1, 3, *size), 0.01), torch.full((1, 3, *size), 0.8)
     earlier = Canvas.of(size)
     later = replace(earlier, placing=earlier.placing + torch.tensor([[0, 0, 8.0], [0, 0, 0], [0, 0, 0]]).double())
-    hold(earlier, dark, bright, None, new=True)
+    hold(Painted(earlier, dark, bright, None), new=True)
     laid, painted = later.lay(dark), later.lay(bright)
-    assert (hold(later, laid, painted, None, new=False) - painted).abs().max() < 0.01
+    assert (hold(Painted(later, laid, painted, None), new=False) - painted).abs().max() < 0.01
 
 
 def test_flow_without_opencv_says_what_to_install(lite, style, monkeypatch):

@@ -11,11 +11,14 @@ import pytest
 import samples
 import torch
 from adain_style_transfer.adain import ImageError, Region
+from adain_style_transfer.adain.aim import Aim
+from adain_style_transfer.adain.area import Area, plan, squares
 from adain_style_transfer.adain.coverage import Coverage
-from adain_style_transfer.adain.stylize import measure, stylize
-from adain_style_transfer.adain.tiles import SMALLEST_TILE, blocks, choose_side, plan
-from adain_style_transfer.adain.tiling import features as kept
-from adain_style_transfer.adain.tiling.painter import match_tiles, measure_tiles, paint_tiles
+from adain_style_transfer.adain.pipeline import Painter
+from adain_style_transfer.adain.progress import Steps
+from adain_style_transfer.adain.stylize import stylize
+from adain_style_transfer.adain.tile_policy import TilePolicy
+from adain_style_transfer.adain.tiling.painter import TiledPainter
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from samples import picture, soft_mask
@@ -30,21 +33,20 @@ def network(request):
 
 
 def test_blocks_are_the_tiles_in_squares():
-    tiles = plan(torch.Size((5 * 512, 7 * 512)), 512, 8)
-    squares = blocks(tiles)
-    assert sorted(tile for block in squares for tile in block) == sorted(tiles)
-    assert [len(block) for block in squares] == [9, 9, 3, 6, 6, 2]
-    assert all(tile.rows.stop <= 1536 and tile.columns.stop <= 1536 for tile in squares[0])
+    tiles = plan(Area(0, 0, 5 * 512, 7 * 512), 512, 8)
+    blocks = squares(tiles, 1536)
+    assert sorted(tile for block in blocks for tile in block) == sorted(tiles)
+    assert [len(block) for block in blocks] == [9, 9, 3, 6, 6, 2]
+    assert all(tile.bottom <= 1536 and tile.right <= 1536 for tile in blocks[0])
 
 
 @given(height=st.integers(1, 500), width=st.integers(1, 500), side=st.integers(1, 300), stride=st.sampled_from([1, 2, 8]))
 def test_tiles_cover_the_picture_once_on_the_grid(height, width, side, stride):
     count = torch.zeros(height, width)
-    tiles = plan(torch.Size((height, width)), side, stride)
-    for tile in tiles:
-        count[tile.rows, tile.columns] += 1
-        assert tile.rows.start % stride == tile.columns.start % stride == 0
-        assert tile.rows.stop - tile.rows.start < side + 2 * stride
+    for tile in plan(Area(0, 0, height, width), side, stride):
+        tile.of(count).add_(1)
+        assert tile.top % stride == tile.left % stride == 0
+        assert tile.height < side + 2 * stride and tile.width < side + 2 * stride
     assert (count == 1).all()
 
 
@@ -90,8 +92,9 @@ def assert_equal_in_tiles(model, height, width, tile, strength, color, kind):
     }.get(kind, styles[0])
     options = {"strength": strength, "color": color, "mask": {"mask": mask, "stroke": line}.get(kind)}
     whole = stylize(model, content, style, tile=WHOLE, **options)
-    for limit in (kept.KEPT_BYTES, 0):
-        with patch.object(kept, "KEPT_BYTES", limit):
+    for kept in (TilePolicy.kept_bytes, 0):
+        # So small that what is prepared and what is made in blocks is cut too.
+        with patch.object(model, "tiling", TilePolicy(side=tile, prepared=tile + 16, block=2 * tile, kept_bytes=kept)):
             tiled = stylize(model, content, style, tile=tile, **options)
         # Sums over tiles are sums in another order; a statistic of a nearly flat channel magnifies its rounding.
         torch.testing.assert_close(tiled, whole, rtol=0, atol=1e-10)
@@ -109,15 +112,15 @@ def test_tiles_in_lower_precision_stay_within_a_grey_level(dtype):
 
 def test_moments_merged_over_tiles_are_those_of_the_whole(network):
     images = picture(75, 130).double()
-    targets = [network.encode_style(picture(24, 32, seed=1).double()).levels]
-    tiles = plan(images.shape[-2:], 48, network.stride)
+    painter = Painter(network, Aim([network.encode_style(picture(24, 32, seed=1).double()).levels], strength=0.6))
+    tiles = plan(Area.whole(images.shape[-2:]), 48, network.stride)
     steps = []
-    merged = measure_tiles(network, images, targets, None, 0.6, tiles, steps.append)
-    for got, wanted in zip(merged[0], measure(network, images, targets, None, 0.6)[0], strict=True):
+    merged = TiledPainter(painter, images, tiles, Steps(lambda done, total: steps.append(done))).measure()
+    for got, wanted in zip(merged.levels[0], painter.measure(images).levels[0], strict=True):
         torch.testing.assert_close(got.mean, wanted.mean, rtol=0, atol=1e-12)
         torch.testing.assert_close(got.var, wanted.var, rtol=1e-10, atol=1e-12)
         assert got.weight == wanted.weight
-    assert sum(steps) == len(tiles)
+    assert steps[-1] == len(tiles)
 
 
 @pytest.mark.parametrize("color", COLORS)
@@ -127,14 +130,13 @@ def test_8_bit_pictures_are_painted_in_place_of_floats(lite, color):
     style = lite.encode_style(picture(40, 32, seed=1))
     expected = stylize(lite, values / 255, style, mask=mask / 255, color=color, tile=WHOLE)
     out = torch.empty_like(values)
-    tiles = plan(values.shape[-2:], 64, lite.stride)
-    coverage = Coverage.of(mask)
-    request = ([style.levels], coverage, 1.0)
-    content = measure_tiles(lite, values, *request, tiles, lambda steps: None)
+    tiles = plan(Area.whole(values.shape[-2:]), 64, lite.stride)
+    tiled = TiledPainter(Painter(lite, Aim([style.levels], Coverage.of(mask))), values, tiles, Steps())
+    content = tiled.measure()
     painted = torch.empty(values.shape, dtype=torch.float16) if color == "match" else out
-    paint_tiles(lite, values, painted, content, *request, color, tiles, lambda steps: None)
+    tiled.paint(content, painted, color)
     if color == "match":
-        match_tiles(lite, values, painted, out, content, *request, tiles, lambda steps: None)
+        tiled.match(content, painted, out)
     assert (out.int() - (expected * 255).round().int()).abs().max() <= 1
     assert torch.equal(out[mask.expand_as(out) == 0], values[mask.expand_as(out) == 0])
 
@@ -167,13 +169,13 @@ def test_the_side_follows_the_memory(lite):
 
     model = Elsewhere(lite.level_channels)
     size = torch.Size((4000, 6000))
-    assert choose_side(model, size, memory=2**40) == 6000
-    sides = [choose_side(model, size, memory=m * 2**20) for m in (8000, 2000, 500, 100)]
-    assert sides == sorted(sides, reverse=True) and 6000 > sides[1] > sides[2] > SMALLEST_TILE
+    assert model.tile_side(size, memory=2**40) == 6000
+    sides = [model.tile_side(size, memory=m * 2**20) for m in (8000, 2000, 500, 100)]
+    assert sides == sorted(sides, reverse=True) and 6000 > sides[1] > sides[2] > TilePolicy.least
     assert all(
         (s + 2 * model.halo) ** 2 * model.values_per_pixel * 4 <= m * 2**20 for s, m in zip(sides[:3], (8000, 2000, 500), strict=True)
     )
-    assert choose_side(model, size, memory=1) == SMALLEST_TILE
+    assert model.tile_side(size, memory=1) == TilePolicy.least
 
 
 PEAK = """
@@ -181,15 +183,15 @@ import sys, torch
 from pathlib import Path
 from unittest.mock import patch
 from adain_style_transfer.adain import stylize
-from adain_style_transfer.adain.tiling import features as kept
+from adain_style_transfer.adain.tile_policy import TilePolicy
 from adain_style_transfer.adain.architectures.lite import Lite
 
 def status(name):
     return int(next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(name)).split()[1]) / 1024
 
 torch.set_num_threads(1)
-kept.KEPT_BYTES = int(sys.argv[1])
 model = Lite().eval().bfloat16()
+model.tiling = TilePolicy(kept_bytes=int(sys.argv[1]))
 style = model.encode_style(torch.rand(1, 3, 64, 64))
 content = torch.rand(1, 3, 1536, 4096)
 out = stylize(model, content[..., :512], style)

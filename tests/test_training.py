@@ -24,10 +24,11 @@ pytest.importorskip("tensorboard", reason="training needs the extra: pip install
 import adain_style_transfer
 from adain_style_transfer import adain, weights
 from adain_style_transfer.adain import AdaINError
+from adain_style_transfer.adain.aim import Aim
 from adain_style_transfer.adain.architectures.kuko6 import SOURCE_ENCODER
 from adain_style_transfer.adain.architectures.vgg19 import NAOTO_ENCODER, WIDTHS
 from adain_style_transfer.adain.media.images import read_picture
-from adain_style_transfer.adain.stylize import render
+from adain_style_transfer.adain.pipeline import Painter
 from adain_style_transfer.training import checkpoint, train
 from adain_style_transfer.training.objective import Batch
 from adain_style_transfer.training.recipe import Recipe, RecipeError, read_recipe
@@ -275,12 +276,16 @@ def test_a_frozen_encoder_is_asked_the_same_as_the_whole_model(recipe, tmp_path,
     trainer = Trainer(recipe(architecture="vgg19", encoder=encoder, variants=variants), False)
     keys = torch.tensor([0])
     content, _, style, _ = batch = Batch(picture(32, 32, seed=1), keys, picture(32, 32, seed=2), keys)
+
+    def painter(image):
+        return Painter(trainer.model, Aim([trainer.model.statistics_of(image)]))
+
     with torch.no_grad():
         for _ in range(2):  # measured, then kept
             painted = trainer.paint(batch)
-            torch.testing.assert_close(painted, render(trainer.model, content, [trainer.model.statistics_of(style)]), atol=1e-4, rtol=1e-4)
+            torch.testing.assert_close(painted, painter(style).render(content), atol=1e-4, rtol=1e-4)
             repainted = trainer.repaint(content, keys)
-            own = render(trainer.model, content, [trainer.model.statistics_of(content)])
+            own = painter(content).render(content)
             torch.testing.assert_close(repainted, own, atol=1e-4, rtol=1e-4)
 
 

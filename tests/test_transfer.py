@@ -9,9 +9,12 @@ import torch
 import torch.nn.functional as F
 from adain_style_transfer import adain
 from adain_style_transfer.adain import ImageError, Region, StyleError
+from adain_style_transfer.adain.aim import Aim
 from adain_style_transfer.adain.coverage import coverage_of
+from adain_style_transfer.adain.look import Look
 from adain_style_transfer.adain.moments import Statistics, color_moments
-from adain_style_transfer.adain.stylize import render, stylize
+from adain_style_transfer.adain.pipeline import Painter
+from adain_style_transfer.adain.stylize import stylize
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -125,7 +128,7 @@ def test_rendered_at_strength_0_is_decode_of_encode(lite64, height, width, seed)
     features = lite64.encode(lite64.pad(content))
     plain = lite64.decode(lite64.pad(content), features, _modulations(lite64, own))[:, :, :height, :width]
     with torch.no_grad():
-        got = render(lite64, content, [style.levels], strength=0)
+        got = Painter(lite64, Aim([style.levels], strength=0)).render(content)
     torch.testing.assert_close(got, plain, rtol=0, atol=1e-7)
 
 
@@ -344,7 +347,7 @@ def test_region_weights_share_each_pixel(style, seed, count, based, limited):
     regions = [Region(style, (soft_mask(9, 11, seed + i) + 0.01).clamp(max=1)) for i in range(count)]
     regions += [Region(style)] if based else []
     limit = (soft_mask(9, 11, seed + 9) + 0.01).clamp(max=1) if limited else None
-    coverage = coverage_of(regions, limit, content)
+    coverage = coverage_of(Look.of(regions, mask=limit), content)
     assert coverage.weights.min() >= 0 and 0 <= coverage.cover.min() <= coverage.cover.max() <= 1
     torch.testing.assert_close(coverage.weights.sum(1, keepdim=True), coverage.cover)
     if based:
@@ -373,7 +376,7 @@ def test_render_is_differentiable():
             self.model = model
 
         def forward(self, image):
-            return render(self.model, image, [target]).square().mean()
+            return Painter(self.model, Aim([target])).render(image).square().mean()
 
     def loss(image, *values):
         return torch.func.functional_call(Renderer(), {f"model.{n}": v for n, v in zip(names, values, strict=True)}, (image,))

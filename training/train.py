@@ -38,8 +38,8 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from ..adain.affine import RegionalAffine
-from ..adain.architectures import ARCHITECTURES
 from ..adain.aim import Aim
+from ..adain.architectures import ARCHITECTURES
 from ..adain.architectures.base import Base
 from ..adain.architectures.kuko6 import SOURCE_ENCODER, Kuko6
 from ..adain.architectures.lite import Lite

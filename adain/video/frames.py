@@ -188,9 +188,12 @@ def _groups(stream: Iterable[FrameState], size: int) -> Iterator[list[FrameState
     """Up to `size` frames that can be painted together: of one strength, all with masks or all without, on canvases of one size."""
     group: list[FrameState] = []
     for frame in stream:
-        if group and (len(group) == size or frame.kind != group[0].kind):
+        if group and frame.kind != group[0].kind:
             yield group
             group = []
         group.append(frame)
+        if len(group) == size:  # at once: a look-ahead is bounded
+            yield group
+            group = []
     if group:
         yield group

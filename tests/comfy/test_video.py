@@ -87,7 +87,7 @@ def frames_of(pictures):
 
 def expected(model, style, pictures, stability, strengths=(1, 1, 1)):
     frames = frames_of(pictures)
-    tasks = [Task(frame, i, [adain.Region(style)], share) for i, (frame, share) in enumerate(zip(frames, strengths, strict=True))]
+    tasks = [Task(frame, i, adain.Look.of(style, strength=share)) for i, (frame, share) in enumerate(zip(frames, strengths, strict=True))]
     return torch.cat(list(paint_frames(model, tasks, stability)))
 
 

@@ -80,6 +80,43 @@ def test_no_imports_in_a_circle(room):
         pytest.fail(" -> ".join(error.args[1]))
 
 
+def test_rooms_within_the_core_are_in_no_circle():
+    """Files beside each other in adain/, and its folders, each as one."""
+    graph = {}
+    for file, imports in FILES.items():
+        if room_of(file) == "adain":
+            own = file.relative_to(ROOT / "adain").parts[0]
+            others = {other.relative_to(ROOT / "adain").parts[0] for other, _ in imports if room_of(other) == "adain"}
+            graph.setdefault(own, set()).update(others - {own})
+    assert len(graph) > 25
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+MOST_PARAMETERS = 6
+
+
+def is_public(function):
+    return not function.name.startswith("_") or function.name == "__init__"
+
+
+def test_no_function_takes_more_than_anyone_can_hold_in_the_head():
+    """But for public ones whose options have names, and nodes, whose inputs are those of their sockets and widgets."""
+    many = []
+    for file in FILES:
+        for function in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if not isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                continue
+            given = function.args
+            names = [a.arg for a in (*given.posonlyargs, *given.args, *given.kwonlyargs) if a.arg not in ("self", "cls")]
+            allowed = (is_public(function) and given.kwonlyargs) or (function.name == "execute" and room_of(file) == "nodes")
+            if len(names) > MOST_PARAMETERS and not allowed:
+                many.append(f"{named(file)}: {function.name}({', '.join(names)})")
+    assert not many
+
+
 def test_private_names_stay_in_their_file():
     taken = [
         f"{named(file)} takes {name} from {named(other)}"

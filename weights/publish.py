@@ -64,7 +64,9 @@ def publish(
     if missing := [str(picture) for picture in pictures if not Path(picture).is_file()]:
         raise ModelError(f"There is no picture at {missing[0]}. Give files that exist.")
     shown = {f"images/{Path(picture).name}": Path(picture) for picture in pictures}
-    card = _card(path, repo_id, license, metadata, list(shown), metrics or {}, model)
+    data = _front_matter(license, list(metrics or {}), list(shown))
+    facts = {**metadata, **{name: f"{value:g}" for name, value in (metrics or {}).items()}}
+    card = _card(path, repo_id, data, facts, model)
     operations = [CommitOperationAdd(path.name, path), CommitOperationAdd("README.md", card.encode())]
     operations += [CommitOperationAdd(name, picture) for name, picture in shown.items()]
     api = HfApi(library_name="adain-style-transfer")
@@ -95,34 +97,28 @@ def _toml(table: Mapping[str, str | int]) -> str:
     return "".join(f"{key} = {value}\n" for key, value in values.items())
 
 
-def _card(
-    path: Path,
-    repo_id: str,
-    license: str,
-    metadata: Mapping[str, str],
-    shown: Sequence[str],
-    metrics: Mapping[str, float],
-    model: StyleTransferModel,
-) -> str:
+def _front_matter(license: str, metrics: list[str], shown: Sequence[str]) -> ModelCardData:
     known = license.lower() in _LICENSES
-    data = ModelCardData(
+    return ModelCardData(
         license=license.lower() if known else "other",
         license_name=None if known else license,
         library_name="adain-style-transfer",
         tags=["style-transfer", "adain", "comfyui", "safetensors"],
         pipeline_tag="image-to-image",
-        metrics=list(metrics) or None,
+        metrics=metrics or None,
         widget=[{"text": Path(name).stem, "output": {"url": name}} for name in shown] or None,
     )
-    facts = [f"* {key}: {value}" for key, value in {**metadata, **{k: f"{v:g}" for k, v in metrics.items()}}.items()]
+
+
+def _card(path: Path, repo_id: str, data: ModelCardData, facts: Mapping[str, str], model: StyleTransferModel) -> str:
     return _CARD.format(
         front_matter=data.to_yaml(),
-        title=metadata.get("title") or path.stem,
+        title=facts.get("title") or path.stem,
         architecture=model.architecture,
         parameters=sum(p.numel() for p in model.parameters()) / 1e6,
         repo_id=repo_id,
         name=path.name,
-        facts="\n".join(facts),
+        facts="\n".join(f"* {key}: {value}" for key, value in facts.items()),
     )
 
 

@@ -92,10 +92,10 @@ class Portion:
         """Half of `count` pictures, or of a tile's `side`, from now on; False if that is too little."""
         if count > 1:
             self.count = count // 2
-            _logger.warning("out of memory with %d pictures at once, going on with %d", count, self.count)
+            _logger.warning("AdaIN: out of memory with %d pictures at once, going on with %d", count, self.count)
             return True
         if side // 2 < self._least:
             return False
         self._limit = side // 2
-        _logger.warning("out of memory, going on with tiles of %d pixels", self._limit)
+        _logger.warning("AdaIN: out of memory, going on with tiles of %d pixels", self._limit)
         return True

@@ -386,8 +386,8 @@ class TestBehaviour:
         prompt["4"]["inputs"]["adain_model"] = ["7", 0]
         got = images(comfy, prompt)
         close(got, adain.stylize(model32, load("photo.png"), wave, strength=0.3).expand(7, -1, -1, -1))
-        assert "out of memory with 7 frames at once, going on with 3" in comfy.log
-        assert "out of memory with 3 frames at once, going on with 1" in comfy.log
+        assert "AdaIN: out of memory with 7 pictures at once, going on with 3" in comfy.log
+        assert "AdaIN: out of memory with 3 pictures at once, going on with 1" in comfy.log
 
     def test_too_little_memory_for_one_frame(self, comfy):
         prompt = transfer(strength=0.2) | {"7": node("AdaINTest_Hinder", model=["2", 0], most_frames=0, seconds=0.0)}

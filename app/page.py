@@ -119,7 +119,10 @@ def _paint(
     *styles: Any,
     progress: gr.Progress = gr.Progress(),  # noqa: B008 - gradio finds it here
 ) -> Iterator[tuple[tuple[str, str], gr.DownloadButton]]:
-    """Yield the pictures once: gradio copies them to its own cache, which it clears, and then asks for more."""
+    """Paint with the values of all controls, which gradio gives one by one.
+
+    The pictures are yielded once: gradio copies them to its own cache, which it clears, and then asks for more.
+    """
     if content is None:
         raise gr.Error("There is no photograph. Upload one, or choose an example.", title="Nothing to paint", print_exception=False)
     given = [

@@ -26,15 +26,15 @@ def fill_hidden(rgb: Tensor, alpha: Tensor) -> None:
     bands = [slice(top, min(top + rows, height)) for top in range(0, height, rows)]
     if all(alpha[..., band, :].min() > 0 for band in bands):
         return
-    means = torch.cat([_cells(rgb[..., band, :], alpha[..., band, :]) for band in bands], 2)
-    around = F.pad(_spread(means[:, :3], means[:, 3:]), (1, 1, 1, 1), mode="replicate")
+    means = [_means(rgb[..., band, :], alpha[..., band, :].float(), _CELL) for band in bands]
+    colors, weight = (torch.cat(parts, 2) for parts in zip(*means, strict=True))
+    around = F.pad(_spread(colors, weight), (1, 1, 1, 1), mode="replicate")
     for band in bands:
         cells = around[:, :, band.start // _CELL : -(-band.stop // _CELL) + 2]
         smooth = F.interpolate(cells, scale_factor=_CELL, mode="bilinear")[..., _CELL:, _CELL : _CELL + width]
         part = rgb[..., band, :]
-        smooth = smooth[:, :, : part.shape[2]]
-        smooth = smooth.to(rgb.dtype) if rgb.is_floating_point() else smooth.round().to(rgb.dtype)
-        part.copy_(torch.where(alpha[..., band, :] > 0, part, smooth))
+        smooth = (smooth if rgb.is_floating_point() else smooth.round()).to(rgb.dtype)
+        part.copy_(torch.where(alpha[..., band, :] > 0, part, smooth[:, :, : part.shape[2]]))
 
 
 def filled(rgb: Tensor, alpha: Tensor | None) -> Tensor:
@@ -59,17 +59,15 @@ def usable(alpha: Tensor) -> Tensor | None:
     return alpha if alpha.min() < opaque else None
 
 
-def _cells(rgb: Tensor, alpha: Tensor) -> Tensor:
-    """The mean colour of the visible pixels of each cell, and how much of it is visible: [B, 4, H / 8, W / 8]."""
-    weight = alpha.float()
-    sums = F.avg_pool2d(torch.cat([rgb * weight, weight], 1), _CELL, ceil_mode=True, count_include_pad=False)
-    return torch.cat([sums[:, :3] / sums[:, 3:].clamp_min(torch.finfo(sums.dtype).tiny), sums[:, 3:]], 1)
-
-
 def _spread(colors: Tensor, weight: Tensor) -> Tensor:
     """`colors` [B, 3, h, w] where `weight` [B, 1, h, w] is above 0, and smooth ones between: means over larger and larger squares."""
     if weight.min() > 0 or max(colors.shape[-2:]) == 1:
         return colors
-    sums = F.avg_pool2d(torch.cat([colors * weight, weight], 1), 2, ceil_mode=True, count_include_pad=False)
-    coarse = _spread(sums[:, :3] / sums[:, 3:].clamp_min(torch.finfo(sums.dtype).tiny), sums[:, 3:])
-    return torch.where(weight > 0, colors, F.interpolate(coarse, size=colors.shape[-2:], mode="bilinear"))
+    coarse = F.interpolate(_spread(*_means(colors, weight, 2)), size=colors.shape[-2:], mode="bilinear")
+    return torch.where(weight > 0, colors, coarse)
+
+
+def _means(colors: Tensor, weight: Tensor, side: int) -> tuple[Tensor, Tensor]:
+    """Mean colours over squares of `side` pixels, and the mean weights by which they were weighted."""
+    sums = F.avg_pool2d(torch.cat([colors * weight, weight], 1), side, ceil_mode=True, count_include_pad=False)
+    return sums[:, :3] / sums[:, 3:].clamp_min(torch.finfo(sums.dtype).tiny), sums[:, 3:]

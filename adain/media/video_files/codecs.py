@@ -74,10 +74,10 @@ def keeps_alpha(container: Any, encoder: Any, pixel_format: str) -> bool:
     """Whether what `encoder` makes of a transparent video is transparent in `container`."""
     if encoder.name == "gif":
         return True
-    offered = [form for form in encoder.video_formats or [] if has_alpha(form) and not form.has_palette]
-    if pixel_format:
-        offered = [form for form in offered if form.name == pixel_format]
-    return bool(offered) and (encoder.canonical_name not in _ALPHA_BESIDE or container.format.name in ("webm", "matroska"))
+    offered = [form for form in encoder.video_formats or [] if pixel_format in ("", form.name)]
+    return any(has_alpha(form) and not form.has_palette for form in offered) and (
+        encoder.canonical_name not in _ALPHA_BESIDE or container.format.name in ("webm", "matroska")
+    )
 
 
 def pixel_format(source: Any, encoder: Any, size: tuple[int, int], transparent: bool, eight_bits: bool) -> str:

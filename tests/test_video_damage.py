@@ -42,9 +42,12 @@ def test_damage_ends_in_a_sentence_or_a_video(tmp_path, name):
                 data[chance.randrange(min(near, len(data)))] = chance.randrange(256)
         damaged = tmp_path / f"damaged{name[4:]}"
         damaged.write_bytes(data)
+        said = []
         try:
-            outcomes.append(convert(damaged, tmp_path / "out.mp4", unchanged, encoding=FAST))
+            outcomes.append(convert(damaged, tmp_path / "out.mp4", unchanged, encoding=FAST, report=said.append))
         except VideoError as error:
             outcomes.append(str(error))
+        told = [sentence.split()[1] for sentence in said if sentence.startswith("Frame ")]
+        assert len(set(told)) == len(told), said  # each frame has its own number
     assert any(isinstance(outcome, int) for outcome in outcomes)
     assert all(0 < outcome < 100 for outcome in outcomes if isinstance(outcome, int))

@@ -117,6 +117,12 @@ def test_other_containers_say_what_they_lose(film, tmp_path):
     assert "2 chapters" in said and "1 attachment " in said and "1 cover picture " in said and "subtitles" in said
 
 
+def test_what_holds_for_two_streams_is_said_once(film, tmp_path):
+    said = converted(film, tmp_path / "out.webm", Encoding())
+    assert sum("aac sound as it is" in sentence for sentence in said) == 1
+    assert [kind for kind, *_ in streams(tmp_path / "out.webm")] == ["video", "audio", "audio"]
+
+
 def test_chapters_of_a_part(film, tmp_path):
     converted(film, tmp_path / "out.mkv", start=0.6, duration=0.2)
     with av.open(str(tmp_path / "out.mkv")) as file:

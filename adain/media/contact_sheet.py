@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from PIL import Image, ImageDraw
 from PIL.ImageFont import FreeTypeFont
 from torch import Tensor
 
+from ..bit_depth import to_float
 from ..resample import resize
 from .images import to_pil
 from .lettering import font_for
@@ -29,29 +31,27 @@ def contact_sheet(
     Each picture is scaled to fit `cell` pixels square; rows are as tall as their tallest picture. Column labels stand
     above, row labels to the left; what no font of this computer can write is left out.
     """
-    columns = max(len(row) for row in rows)
     tiles = [[None if picture is None else _fit(picture, cell) for picture in row] for row in rows]
     heights = [max((tile.height for tile in row if tile), default=cell) for row in tiles]
-    size = max(10, cell // 14)
-    fonts = {label: font_for(label, size) for label in (*row_labels, *column_labels)}
-    top = cell // 8 if column_labels else 0
-    left = max((int(font.getlength(label)) for label in row_labels if (font := fonts[label])), default=0) + 2 * _GAP if row_labels else 0
-    pitch = cell + _GAP
-    sheet = Image.new("RGB", (left + columns * pitch + _GAP, top + sum(heights) + _GAP * (len(rows) + 1)), "white")
+    fonts = {label: font_for(label, max(10, cell // 14)) for label in (*row_labels, *column_labels)}
+    head = cell // 8 if column_labels else 0
+    side = max((int(font.getlength(label)) for label in row_labels if (font := fonts[label])), default=0) + 2 * _GAP if row_labels else 0
+    # Where each column and row begins, and behind the last one the sheet ends.
+    lefts = [side + _GAP + column * (cell + _GAP) for column in range(max(map(len, rows)) + 1)]
+    tops = list(accumulate((height + _GAP for height in heights), initial=head + _GAP))
+    sheet = Image.new("RGB", (lefts[-1], tops[-1]), "white")
     draw = ImageDraw.Draw(sheet)
-    for column, label in enumerate(column_labels):
+    for label, left in zip(column_labels, lefts, strict=False):
         if font := fonts[label]:
-            draw.text((left + _GAP + column * pitch + cell // 2, (top + _GAP) // 2), _fitting(label, font, cell), _INK, font, "mm")
-    y = top + _GAP
-    for row, (tile_row, height) in enumerate(zip(tiles, heights, strict=True)):
-        if row < len(row_labels) and (font := fonts[row_labels[row]]):
-            draw.text((_GAP, y + height // 2), row_labels[row], _INK, font, "lm")
-        for column, tile in enumerate(tile_row):
+            draw.text((left + cell // 2, (head + _GAP) // 2), _fitting(label, font, cell), _INK, font, "mm")
+    for label, top, height in zip(row_labels, tops, heights, strict=False):
+        if font := fonts[label]:
+            draw.text((_GAP, top + height // 2), label, _INK, font, "lm")
+    for row, top, height in zip(tiles, tops, heights, strict=False):
+        for tile, left in zip(row, lefts, strict=False):
             if tile:
-                sheet.paste(tile, (left + _GAP + column * pitch + (cell - tile.width) // 2, y + (height - tile.height) // 2))
-        y += height + _GAP
-    values = torch.from_numpy(np.array(sheet))
-    return values.permute(2, 0, 1)[None].float() / 255
+                sheet.paste(tile, (left + (cell - tile.width) // 2, top + (height - tile.height) // 2))
+    return to_float(torch.from_numpy(np.array(sheet))).permute(2, 0, 1)[None]
 
 
 def _fitting(label: str, font: FreeTypeFont, width: int) -> str:

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from PIL.ImageFont import FreeTypeFont
 from torch import Tensor
 
-from ..bit_depth import to_float
+from ..precision import wide
 from ..resample import resize
 from .images import to_pil
 from .lettering import font_for
@@ -51,7 +51,7 @@ def contact_sheet(
         for tile, left in zip(row, lefts, strict=False):
             if tile:
                 sheet.paste(tile, (left + (cell - tile.width) // 2, top + (height - tile.height) // 2))
-    return to_float(torch.from_numpy(np.array(sheet))).permute(2, 0, 1)[None]
+    return wide(torch.from_numpy(np.array(sheet))).permute(2, 0, 1)[None]
 
 
 def _fitting(label: str, font: FreeTypeFont, width: int) -> str:

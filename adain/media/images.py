@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..bit_depth import to_bytes
 from ..errors import ImageError, reason
+from ..precision import to_bytes
 from ..resample import resize
 from .atomic import replacing
 from .decoding import decode

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from ...bit_depth import to_float
 from ...errors import VideoError, reason
+from ...precision import wide
 from ...resample import resize
 from ..transparency import filled
 from .ffmpeg import BROKEN
@@ -140,7 +140,7 @@ class FrameDecoder:
         if alpha is None:
             return image, None
         if video.flat:
-            return (image * to_float(alpha)).to(image.dtype), None
+            return (image * wide(alpha)).to(image.dtype), None
         return filled(image, alpha), alpha
 
     def _bridged(self, before: int) -> Iterator[Frame]:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...bit_depth import to_float
+from ...precision import wide
 from .ffmpeg import BT601, BT709, FULL, LIMITED, RGB, UNSPECIFIED, av
 from .hdr import PEAK, is_srgb, to_srgb
 
@@ -55,8 +55,8 @@ def to_tensor(picture: Any, transfer: int, primaries: int, with_alpha: bool) -> 
     tensor = torch.from_numpy(values.astype(np.float32) / 65535 if deep else values).permute(2, 0, 1)[None]
     image, alpha = tensor[:, :3], tensor[:, 3:] if with_alpha else None
     if not is_srgb(transfer, primaries):
-        image = to_srgb(to_float(image), transfer, primaries, _peak(picture))
-        alpha = None if alpha is None else to_float(alpha)
+        image = to_srgb(wide(image), transfer, primaries, _peak(picture))
+        alpha = None if alpha is None else wide(alpha)
     return image, alpha
 
 
@@ -65,7 +65,7 @@ def to_picture(image: Tensor, alpha: Tensor | None, pixel_format: str, matrix: i
     target = av.VideoFormat(pixel_format)
     deep = is_deep(target)
     if alpha is not None:
-        image = torch.cat([image.float(), to_float(alpha.to(image.device))], 1)
+        image = torch.cat([image.float(), wide(alpha.to(image.device))], 1)
     values = (image[0].movedim(0, -1).float().clamp(0, 1) * (65535 if deep else 255)).round_().cpu().numpy()
     array: Any = np.ascontiguousarray(values, dtype=np.uint16 if deep else np.uint8)
     picture: Any = av.VideoFrame.from_ndarray(array, _FORMS[deep, alpha is not None])

@@ -83,7 +83,6 @@ def convert(
             closing(VideoWriter(partial, reader, encoding or Encoding(), settings)) as writer,
             closing(_packets(previous, done)) as earlier,
         ):
-            reader.flat = not writer.keeps_alpha
             for image in paint(decoded()):
                 frame = painted.popleft()
                 if frame.index < done:

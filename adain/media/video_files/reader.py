@@ -53,7 +53,7 @@ class VideoReader:
         """Tells a sentence, once."""
         self.rate, self.transparent, self.covers, self.adts = found.rate, found.transparent, found.covers, found.adts
         self.flat = False
-        """Whether frames show what is transparent on black instead; to be set before they are read."""
+        """Whether frames show what is transparent on black instead, as for a file that cannot be transparent; whoever writes it says so."""
         self.transfer, self.primaries = self.stream.codec_context.color_trc, self.stream.codec_context.color_primaries
         self.srgb = is_srgb(self.transfer, self.primaries)
         """Whether pictures have the file's own values; if not, they were brought from another light to sRGB."""

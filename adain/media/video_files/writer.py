@@ -64,11 +64,6 @@ class VideoWriter:
             self.close()
             raise
 
-    @property
-    def keeps_alpha(self) -> bool:
-        """Whether what is transparent stays so."""
-        return self._video.keeps_alpha
-
     def write(self, frame: Frame, image: Tensor) -> None:
         """Encode `image` [1, 3, H, W] in 0..1, shown when `frame` was."""
         if not self._opened:
@@ -128,7 +123,8 @@ class VideoWriter:
         if settings:
             container.metadata[SETTINGS] = settings
         self._video = VideoEncoder(container, reader, encoding)
-        if reader.transparent and not self.keeps_alpha:
+        reader.flat = not self._video.keeps_alpha
+        if reader.transparent and reader.flat:
             self._report(
                 f"{reader.name} is transparent in places, which {self._video.codec} in a {suffix} file cannot be: it is painted on black. "
                 "An output that ends in .webm, .mkv or .mov (without --codec) keeps it."

@@ -72,15 +72,13 @@ def _labels(pictures: Sequence[Found], form: Callable[[Path], str]) -> list[str]
     walked where those are, too (2019/a.jpg, 2020/a.jpg); with a hash where only the case of letters differs.
     """
     candidates = [[form(candidate) for candidate in _candidates(picture)] for picture in pictures]
-    chosen = [0] * len(pictures)
     while True:
-        labels = [own[i] for own, i in zip(candidates, chosen, strict=True)]
-        counts = Counter(map(_folded, labels))
-        equal = [i for i, label in enumerate(labels) if counts[_folded(label)] > 1 and chosen[i] + 1 < len(candidates[i])]
+        counts = Counter(_folded(own[0]) for own in candidates)
+        equal = [own for own in candidates if counts[_folded(own[0])] > 1 and len(own) > 1]
         if not equal:
-            return labels
-        for i in equal:
-            chosen[i] += 1
+            return [own[0] for own in candidates]
+        for own in equal:
+            del own[0]
 
 
 def _candidates(picture: Found) -> list[Path]:
@@ -140,8 +138,7 @@ def _existing(outputs: Sequence[Path], inputs: Iterable[str]) -> list[Path]:
             read.add(_identity(Path(name)))
     there: list[Path] = []
     for output in outputs:
-        identity = _identity(output)
-        if identity is None:
+        if (identity := _identity(output)) is None:
             continue
         if identity in read:
             raise ImageError(f"{output} is one of the files to read, and would be lost. Choose another name with -o.")

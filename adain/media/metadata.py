@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -80,32 +82,26 @@ def _dpi(value: Any) -> tuple[float, float] | None:
 def _kept(found: Image.Exif) -> bytes:
     kept = Image.Exif()
     try:
-        for tag in _TAGS:
-            _copy(found, kept, tag)
+        kept.update(_writable(found, _TAGS))
         for directory in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
             inside = found.get_ifd(directory)
-            made: dict[int, Any] = {}
-            for tag in inside.keys() - set(_DROPPED):
-                _copy(inside, made, tag)
-            if made:
+            if made := _writable(inside, inside.keys() - set(_DROPPED)):
                 kept[directory] = made
-        if not kept:
-            return b""
-        data = kept.tobytes()
+        data = kept.tobytes() if kept else b""
     except Exception:  # of every kind, in damaged EXIF
         return b""
     return data if len(data) <= _EXIF_LIMIT else b""
 
 
-def _copy(source: Any, target: Any, tag: int) -> None:
-    """Copy one value, unless it could not be written again."""
-    value = source.get(tag)
-    if value is None:
-        return
-    alone = Image.Exif()
-    alone[tag] = value
-    try:
-        alone.tobytes()
-    except (struct.error, TypeError, ValueError, AttributeError, ZeroDivisionError, OverflowError):
-        return
-    target[tag] = value
+def _writable(source: Any, tags: Iterable[int]) -> dict[int, Any]:
+    """The values of `source` at `tags`, as far as there are any and they can be written again."""
+    found: dict[int, Any] = {}
+    for tag in tags:
+        if (value := source.get(tag)) is None:
+            continue
+        alone = Image.Exif()
+        alone[tag] = value
+        with suppress(struct.error, TypeError, ValueError, AttributeError, ZeroDivisionError, OverflowError):
+            alone.tobytes()
+            found[tag] = value
+    return found

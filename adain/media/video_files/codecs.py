@@ -32,8 +32,7 @@ PALETTE = "pal8"
 def video_codec(container: Any, transparent: bool) -> str:
     """The encoder for video in an output container."""
     name = container.format.name
-    chosen = _TRANSPARENT.get(name) if transparent else None
-    return chosen or _VIDEO.get(name, "libx264")
+    return (transparent and _TRANSPARENT.get(name)) or _VIDEO.get(name, "libx264")
 
 
 def video_encoder(codec: str) -> Any:

@@ -22,7 +22,7 @@ from .reach import Reach
 class Aim:
     """The statistics to reach in each of K regions, where those are, and how much of the way is gone."""
 
-    targets: Sequence[Sequence[Statistics]]
+    levels: Sequence[Sequence[Statistics]]
     """[K][level], of one picture or of as many as there are."""
     coverage: Coverage | None = None
     """None: one region, everywhere."""
@@ -32,14 +32,9 @@ class Aim:
     def cat(aims: Sequence[Aim]) -> Aim:
         """The Aim of single pictures, all of one strength, as of a batch."""
         given = [aim.coverage for aim in aims if aim.coverage is not None]
-        regions = zip(*(aim.targets for aim in aims), strict=True)
-        targets = [[Statistics.cat(level) for level in zip(*region, strict=True)] for region in regions]
-        return Aim(targets, Coverage.joined(given) if given else None, aims[0].strength)
-
-    def rows(self, rows: slice) -> Aim:
-        """The Aim of some pictures of a batch."""
-        targets = [[level.rows(rows) for level in region] for region in self.targets]
-        return replace(self, targets=targets, coverage=None if self.coverage is None else self.coverage.rows(rows))
+        regions = zip(*(aim.levels for aim in aims), strict=True)
+        levels = [[Statistics.cat(level) for level in zip(*region, strict=True)] for region in regions]
+        return Aim(levels, Coverage.joined(given) if given else None, aims[0].strength)
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Aim:
         """This Aim with `function` applied to the planes of its coverage."""
@@ -71,7 +66,7 @@ class Aim:
 
     def reached(self, content: ContentMoments) -> list[Reach]:
         """How far the style of each region reaches in pictures of moments `content`."""
-        return [Reach.of(levels[0], target[0]) for levels, target in zip(content.levels, self.targets, strict=True)]
+        return [Reach.of(levels[0], target[0]) for levels, target in zip(content.levels, self.levels, strict=True)]
 
     def shown(self, content: ContentMoments) -> Tensor | None:
         """How much of what is painted is laid over pictures of moments `content`: [B, 1, H, W] or [B, 1, 1, 1]; None for all of it.

@@ -18,7 +18,6 @@ from torch import Tensor
 from .checks import check_mask
 from .errors import ImageError, StyleError
 from .look import Look
-from .moments import rows_of
 from .resample import resize
 
 LEAST_PIXELS = 128**2
@@ -88,10 +87,6 @@ class Coverage:
         """This coverage with `function` applied to what has pixels, such as to look at a part of them."""
         shares, alpha = (None if planes is None else function(planes) for planes in (self.shares, self.alpha))
         return replace(self, cover=function(self.cover), shares=shares, alpha=alpha)
-
-    def rows(self, rows: slice) -> Coverage:
-        """The coverage of some pictures of the batch."""
-        return replace(self.map(lambda planes: rows_of(planes, rows)), lack=rows_of(self.lack, rows))
 
     def to(self, device: torch.device, dtype: torch.dtype) -> Coverage:
         """The same on `device` in `dtype`."""

@@ -115,7 +115,7 @@ class Painter:
     def _affine_maps(self, content: ContentMoments) -> tuple[list[RegionalAffine], list[RegionalAffine]]:
         """The maps of the feature levels, and those of the decoder's own layers."""
         weights = self._weights(self.model.pad)
-        levels = [self._pairs(content, level) for level in range(len(self.aim.targets[0]))]
+        levels = [self._pairs(content, level) for level in range(len(self.aim.levels[0]))]
         maps = [RegionalAffine([affine(own, aim) for own, aim in pairs], weights) for pairs in levels[int(self.model.color) :]]
         per_region = [self.model.modulate([aim for _, aim in pairs]) for pairs in zip(*levels, strict=True)]
         return maps, [RegionalAffine(regions, weights) for regions in zip(*per_region, strict=True)]
@@ -128,5 +128,5 @@ class Painter:
         correction = 0 if self.model.color and not level else self.model.correction
         with torch.autocast(self.model.device.type, enabled=False):
             own = [levels[level].statistics(correction) for levels in content.levels]
-            regions = zip(own, self.aim.targets, self.aim.reached(content), strict=True)
+            regions = zip(own, self.aim.levels, self.aim.reached(content), strict=True)
             return [(mine, reach.toward(mine, target[level], self.aim.strength)) for mine, target, reach in regions]

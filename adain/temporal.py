@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -155,7 +156,7 @@ def _laid(stream: Iterable[FrameState], painter: FramePainter) -> Iterator[Frame
         laid = _lay(canvas, image)
         if frame.image.dtype == torch.uint8:
             laid = laid.mul_(255).round_().byte()
-        yield replace(frame, laid=laid.to(frame.image).contiguous(), laid_aim=frame.aim.map(lambda planes: _lay(canvas, planes)))  # noqa: B023
+        yield replace(frame, laid=laid.to(frame.image).contiguous(), laid_aim=frame.aim.map(partial(_lay, canvas)))
 
 
 def _lay(canvas: Canvas, planes: Tensor) -> Tensor:

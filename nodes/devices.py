@@ -81,9 +81,3 @@ def _best_dtype(device: torch.device) -> torch.dtype:
     if mm.is_device_cpu(device):
         return default_dtype(device)
     return torch.float16 if mm.should_use_fp16(device) else torch.float32
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Whether `error` says that the compute device's memory is used up."""
-    asked = getattr(mm, "is_oom", None)  # ComfyUI >= 0.17; knows errors of more devices
-    return asked(error) if asked else isinstance(error, torch.OutOfMemoryError)

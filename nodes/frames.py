@@ -15,9 +15,10 @@ from ..adain import ImageError, Look, ModelError, StyleError, StyleTransferModel
 from ..adain.checks import check_image, check_mask
 from ..adain.media.images import Picture, to_pil
 from ..adain.media.transparency import filled
+from ..adain.memory import is_out_of_memory
 from ..adain.resample import resize
 from ..adain.stylize import at_once, paint_pictures, scaled
-from .devices import ManagedModel, is_out_of_memory
+from .devices import ManagedModel
 from .sockets import linked
 
 _PREVIEW_SIZE = 512

@@ -141,11 +141,9 @@ def test_all_frames_of_a_batch_are_as_they_are_alone():
     masks = torch.cat([soft_mask(40, 60), torch.zeros(1, 1, 40, 60), F.pad(torch.ones(1, 1, 2, 2), (9, 49, 9, 29))])
     content = picture(40, 60, batch=3)
     together = coverage_of(Look.of(STYLE, mask=masks), content)
-    for i in range(3):
-        alone, row = coverage_of(Look.of(STYLE, mask=masks[i : i + 1]), content[i : i + 1]), together.rows(slice(i, i + 1))
-        assert torch.equal(row.measured[0], alone.measured[0]) and torch.equal(row.cover, alone.cover)
-    joined = Coverage.joined([together.rows(slice(i, i + 1)) for i in range(3)])
-    assert torch.equal(joined.measured[0], together.measured[0])
+    alone = [coverage_of(Look.of(STYLE, mask=masks[i : i + 1]), content[i : i + 1]) for i in range(3)]
+    joined = Coverage.joined(alone)
+    assert torch.equal(joined.measured[0], together.measured[0]) and torch.equal(joined.cover, together.cover)
 
 
 @pytest.mark.parametrize(("end", "begin"), [(60, 61), (31, 90)])

@@ -80,7 +80,7 @@ class Sharing:
             for i, (other_shot, other) in enumerate(window)
             if other_shot == shot and abs(i - centre) <= radius
         ]
-        shares = [self._shares(frame.measured, near, region) for region in range(len(frame.aim.targets))]
+        shares = [self._shares(frame.measured, near, region) for region in range(len(frame.aim.levels))]
         contents = [content for content, _ in near]
         return replace(frame, content=self._shared(contents, frame.measured, lambda region, parts: _merge(parts, shares[region])))
 

@@ -75,7 +75,7 @@ def paint(
         if done * count % total:  # the end of a picture is reported with the picture
             report(done * count / total, None)
 
-    with explained_lack_of_memory(content.shape[-1], content.shape[-2]):
+    with explained_lack_of_memory("picture", content.shape[-2:], "Lower content_scale, scale the image down"):
         for rows in paint_pictures(model, Picture(content, alpha), look, out, chunk=chunk, tile=tile, progress=progress):
             report(rows.stop, out[rows.stop - 1 : rows.stop])
     return out
@@ -106,14 +106,17 @@ def checked(managed: ManagedModel, look: Look, pictures: int) -> int:
 
 
 @contextmanager
-def explained_lack_of_memory(width: int, height: int) -> Iterator[None]:
-    """Turns what is raised when the memory does not do for one picture into an ImageError."""
+def explained_lack_of_memory(what: str, size: torch.Size, advice: str) -> Iterator[None]:
+    """Turn what is raised when the memory does not do for one picture of `size` (height, width) into an ImageError that gives `advice`.
+
+    `what` is what the user calls it.
+    """
     try:
         yield
     except Exception as error:
         if not is_out_of_memory(error):
             raise
+        height, width = size
         raise ImageError(
-            f"The device's memory is too small for one picture of {width} x {height} ({error}). Lower content_scale, scale the image "
-            "down, give Stability a smaller radius, or start ComfyUI with --cpu."
+            f"The device's memory is too small for one {what} of {width} x {height} ({error}). {advice}, or start ComfyUI with --cpu."
         ) from error

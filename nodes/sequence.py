@@ -19,6 +19,9 @@ from .devices import ManagedModel
 from .frames import Reporter, checked, explained_lack_of_memory, loaded
 from .sockets import StyleLink, TimedStyle, linked, regions_of
 
+FRAME_ADVICE = "Scale the frames down, give Stability a smaller radius"
+"""What helps when the memory is too small for one frame and those that wait around it."""
+
 MakeTask = Callable[[Tensor, int, float], Task]
 """Takes a frame [1, 3, H, W], its index, and when it is shown in seconds."""
 
@@ -65,7 +68,7 @@ def paint_sequence(
     report = Reporter(len(content))
     out = torch.empty_like(content, memory_format=torch.contiguous_format)
     tasks = (make(content[i : i + 1].float(), i, i / rate) for i in range(len(content)))
-    with explained_lack_of_memory(content.shape[-1], content.shape[-2]):
+    with explained_lack_of_memory("frame", content.shape[-2:], FRAME_ADVICE):
         for i, frame in enumerate(paint_frames(model, tasks, stability, chunk=chunk)):
             out[i : i + 1] = frame
             report(i + 1, out[i : i + 1])

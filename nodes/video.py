@@ -24,7 +24,7 @@ from ..adain.temporal import Stability, paint_frames
 from .devices import ManagedModel
 from .frames import Reporter, explained_lack_of_memory, loaded
 from .masks import mask_edit_inputs, mask_input
-from .sequence import MakeTask, tasks_for
+from .sequence import FRAME_ADVICE, MakeTask, tasks_for
 from .sockets import (
     CATEGORY,
     ImageOut,
@@ -102,7 +102,7 @@ def _in_memory(managed: ManagedModel, video: Any, make: MakeTask, stability: Sta
     report = Reporter(len(frames))
     painted = parts.images.clone()  # with its transparency, if it has any
     tasks = (make(frames[i : i + 1], i, float(i / parts.frame_rate)) for i in range(len(frames)))
-    with explained_lack_of_memory(frames.shape[-1], frames.shape[-2]):
+    with explained_lack_of_memory("frame", frames.shape[-2:], FRAME_ADVICE):
         for i, frame in enumerate(paint_frames(model, tasks, stability, chunk=chunk)):
             painted[i, ..., :3] = to_image(frame)[0].to(painted)
             report(i + 1, frame)
@@ -118,7 +118,8 @@ def _from_file(managed: ManagedModel, video: Any, make: MakeTask, stability: Sta
     # Save Video writes MP4 and copies what can be in one: sound that cannot is encoded anew here, and subtitles are left out.
     target = folder / f"adain-{uuid.uuid4().hex[:12]}.mp4"
     width, height = video.get_dimensions()
-    model, chunk = loaded(managed, torch.Size((height, width)), sys.maxsize)
+    size = torch.Size((height, width))
+    model, chunk = loaded(managed, size, sys.maxsize)
     start, duration = _part(video)
     report: Reporter | None = None
     latest: Tensor | None = None
@@ -138,7 +139,7 @@ def _from_file(managed: ManagedModel, video: Any, make: MakeTask, stability: Sta
             report(done, latest)
 
     try:
-        with explained_lack_of_memory(width, height):
+        with explained_lack_of_memory("frame", size, FRAME_ADVICE):
             convert(video.get_stream_source(), target, paint, start=start, duration=duration, report=_report, progress=progress)
     except BaseException:
         partial_of(target).unlink(missing_ok=True)

@@ -104,6 +104,22 @@ def test_levels_are_as_stated(name, size):
     assert model.decode(image, features, maps).shape == image.shape
 
 
+# Precision
+
+
+@pytest.mark.parametrize("make", [samples.small_lite, samples.small_base])
+@torch.inference_mode()
+def test_modulations_are_as_exact_as_statistics(make):
+    model = make()
+    target = model.statistics_of(picture(32, 32))
+    exact = model.modulate(target)
+    with torch.autocast("cpu", torch.bfloat16):
+        under_autocast = model.modulate(target)
+    for one, other in zip(exact, under_autocast, strict=True):
+        assert torch.equal(one.scale, other.scale) and torch.equal(one.shift, other.shift)
+    assert {part.dtype for maps in model.bfloat16().modulate(target) for part in maps} == {torch.float32}
+
+
 # Halos
 
 

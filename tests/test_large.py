@@ -13,7 +13,6 @@ from adain_style_transfer import adain, weights
 from adain_style_transfer.adain import ImageError
 from adain_style_transfer.adain.look import Look
 from adain_style_transfer.adain.masks import MaskEdit
-from adain_style_transfer.adain.tile_policy import TilePolicy
 from adain_style_transfer.adain.tiling import large
 from adain_style_transfer.adain.tiling.large import Request, stylize_file
 from adain_style_transfer.adain.tiling.painter import TiledPainter
@@ -102,7 +101,7 @@ def test_an_interrupted_run_goes_on_where_it_was(lite, style, photo, tmp_path, m
         stylize_file(lite, photo, tmp_path / "out.png", request, False, interrupt)
     assert not (tmp_path / "out.png").exists()
     with monkeypatch.context() as later:
-        later.setattr(lite, "tiling", TilePolicy(side=256))  # as with another version
+        later.setattr(lite, "tile_side", lambda size: 256)  # as with less memory than before
         steps = [done for done, _ in steps_of(lite, photo, tmp_path / "out.png", request, True)]
     assert steps[: len(kept)] == kept
     steps_of(lite, photo, tmp_path / "straight.png", request, False)
@@ -177,7 +176,6 @@ def test_a_folder_of_the_users_stays(lite, style, photo, tmp_path):
 STYLIZE = """
 import sys
 from adain_style_transfer.adain.look import Look
-from adain_style_transfer.adain.tile_policy import TilePolicy
 from adain_style_transfer.adain.tiling import large
 from adain_style_transfer.adain.tiling.painter import TiledPainter
 from adain_style_transfer.cli import main

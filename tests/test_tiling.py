@@ -204,9 +204,9 @@ print(status("VmHWM") - before - out.nbytes / 2**20)
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="peak memory is read from Linux's /proc")
-@pytest.mark.parametrize(("keep", "megabytes"), [(0, 150), (2**31, 300)])
+@pytest.mark.parametrize(("keep", "megabytes"), [(0, 220), (2**31, 350)])
 def test_memory_depends_on_the_tile(keep, megabytes):
-    """24 tiles; in one piece it takes 720 MB. The kept features are 168 MB."""
+    """24 tiles; in one piece it takes 720 MB. The kept features are 168 MB; what convolutions take besides depends on the CPU."""
     done = subprocess.run([sys.executable, "-c", PEAK, str(keep)], capture_output=True, text=True, check=True)
     assert float(done.stdout) < megabytes
 

@@ -87,7 +87,7 @@ class Aims:
 
     def __init__(self, model: StyleTransferModel, ready: bool = False) -> None:
         self._model, self._ready = model, ready
-        self._known: tuple[torch.Size, Sequence[Tensor | None], Coverage | None] | None = None
+        self._known: tuple[tuple[torch.Size, torch.dtype], Sequence[Tensor | None], Coverage | None] | None = None
 
     def of(self, look: Look, content: Tensor, alpha: Tensor | None = None) -> Aim:
         """The Aim of `look` for `content` [B, 3, H, W], whose pixels count by `alpha`.
@@ -96,7 +96,7 @@ class Aims:
         """
         for region in look.regions:
             self._model.check_style(region.style)
-        size, masks = content.shape, [*(region.mask for region in look.regions), look.mask, alpha]
+        size, masks = (content.shape, content.dtype), [*(region.mask for region in look.regions), look.mask, alpha]
         if self._known is None or self._known[0] != size or not _same(masks, self._known[1]):
             aim = Aim([], coverage_of(look, content, alpha))
             self._known = size, masks, (aim.ready(self._model.device, content) if self._ready else aim).coverage

@@ -118,12 +118,17 @@ def coverage_of(look: Look, content: Tensor, alpha: Tensor | None = None) -> Cov
     return Coverage.of(cover if limit is None else cover * limit, shares, alpha)
 
 
-def check_masks(look: Look, pictures: int) -> None:
-    """Raise ImageError if a mask of `look` is none for so many pictures, or zero everywhere."""
-    given = [(_label(i), region.mask) for i, region in enumerate(look.regions)] + [(_label(), look.mask)]
-    for label, mask in given:
-        if mask is not None and not check_mask(mask, label, pictures).amax() > 0:
+def with_checked_masks(look: Look, pictures: int) -> Look:
+    """`look` with its masks as [B or 1, 1, h, w]. Raises ImageError if one is none for so many pictures, or black everywhere."""
+
+    def checked(mask: Tensor | None, label: str) -> Tensor | None:
+        shaped = None if mask is None else check_mask(mask, label, pictures)
+        if shaped is not None and not shaped.amax() > 0:
             raise ImageError(f"The {label} is black everywhere, so nothing would be painted. Paint in white where the style applies.")
+        return shaped
+
+    regions = [replace(region, mask=checked(region.mask, _label(i))) for i, region in enumerate(look.regions)]
+    return replace(look, regions=regions, mask=checked(look.mask, _label()))
 
 
 def _sum(*factors: Tensor | None) -> Tensor:

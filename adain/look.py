@@ -17,7 +17,7 @@ _JUMP = 0.1
 """A change of strength or of a style's mean colour from one frame to the next that counts as wanted, not to be held back."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Region:
     """A style and where it applies.
 
@@ -33,9 +33,9 @@ class Region:
         return Region(self.style.rows(rows), _rows(self.mask, rows))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Look:
-    """The request that everything which paints takes. Raises StyleError for what no picture can look like."""
+    """The one request of all that paints: pictures, frames, files and nodes. Raises StyleError for what no picture can look like."""
 
     regions: Sequence[Region]
     strength: float = 1.0
@@ -87,7 +87,13 @@ class Look:
         if len(before.regions) != len(self.regions):
             return True
         pairs = [(own.style, old.style) for own, old in zip(self.regions, before.regions, strict=True) if own.style is not old.style]
-        return any(float((own.levels[0].mean - old.levels[0].mean).abs().max()) > _JUMP for own, old in pairs)
+        return any(_difference(own, old) > _JUMP for own, old in pairs)
+
+
+def _difference(style: Style, other: Style) -> float:
+    """How far the mean colours of two styles are apart; of styles without colours, their finest features, in deviations."""
+    (mean, std), (old, _) = style.levels[0], other.levels[0]
+    return float(((mean - old) / (1 if std.ndim == 3 else std)).abs().max())
 
 
 def _regions(style: object) -> list[Region]:

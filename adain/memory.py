@@ -15,6 +15,9 @@ _LARGEST = 2**25
 _OUT_OF_MEMORY = 2
 """The number by which CUDA calls it."""
 
+_WORDS = ("out of memory", "can't allocate memory", "not enough memory")
+"""What MPS and others say, and a CPU on Linux and on Windows."""
+
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 _logger = logging.getLogger(__name__)
@@ -46,7 +49,7 @@ def is_out_of_memory(error: Exception) -> bool:
         with suppress(RuntimeError):  # told once more by the next call, which had no part in it
             torch.cuda.synchronize()
         return True
-    return isinstance(error, RuntimeError) and "out of memory" in str(error)  # MPS and others
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _WORDS)
 
 
 def release(device: torch.device) -> None:
@@ -69,18 +72,19 @@ class Portion:
         return chosen if self._limit is None else min(chosen, self._limit)
 
     def each(
-        self, items: Sequence[_Item], chosen: int, compute: Callable[[Sequence[_Item]], _Result]
+        self, items: Sequence[_Item], chosen: int, longest: int, compute: Callable[[Sequence[_Item]], _Result]
     ) -> Iterator[tuple[Sequence[_Item], _Result]]:
         """`items`, `count` at a time, with what `compute` makes of them; what is done stays done when memory runs out after it.
 
-        `chosen` as in `side`, which `compute` asks. Raises what says that memory ran out if tiles would become smaller than `least`.
+        `chosen` as in `side`, which `compute` asks, is `longest` for pictures in one piece. Raises what says that memory ran out if they
+        were painted in tiles: those become smaller by themselves.
         """
         while items:
             part = items[: self.count]
             try:
                 result = compute(part)
             except Exception as error:
-                if not (is_out_of_memory(error) and self._halve(len(part), self.side(chosen))):
+                if not (is_out_of_memory(error) and self._halve(len(part), self.side(chosen), longest)):
                     raise
             else:
                 yield part, result
@@ -88,13 +92,13 @@ class Portion:
                 continue
             release(self._device)  # only here, after the except clause, nothing holds what the failed attempt made
 
-    def _halve(self, count: int, side: int) -> bool:
-        """Half of `count` pictures, or of a tile's `side`, from now on; False if that is too little."""
+    def _halve(self, count: int, side: int, longest: int) -> bool:
+        """Half of `count` pictures, or tiles of half the `side`, from now on; False if there were tiles, or would be too small ones."""
         if count > 1:
             self.count = count // 2
             _logger.warning("AdaIN: out of memory with %d pictures at once, going on with %d", count, self.count)
             return True
-        if side // 2 < self._least:
+        if side < longest or side // 2 < self._least:
             return False
         self._limit = side // 2
         _logger.warning("AdaIN: out of memory, going on with tiles of %d pixels", self._limit)

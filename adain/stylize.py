@@ -11,7 +11,7 @@ from .aim import Aims
 from .area import Area, plan
 from .checks import check_image, check_mask
 from .color import ColorMode, apply_color_mode, lay_over
-from .coverage import check_masks, coverage_of
+from .coverage import coverage_of, with_checked_masks
 from .errors import ImageError
 from .features import FeatureMaps
 from .look import Look, Region
@@ -77,7 +77,7 @@ def paint_pictures(
     model: StyleTransferModel, content: Picture, look: Look, out: Tensor, *, chunk: int = 0, tile: int = 0, progress: Progress | None = None
 ) -> Iterator[slice]:
     """Paint `content` into `out` [B, 3, H, W]; yields the rows of it that are finished, as they are. Arguments as for `stylize`."""
-    check_masks(look, len(out))
+    look = with_checked_masks(look, len(out))
     alpha = None if content.alpha is None else check_mask(content.alpha, "alpha", len(content.rgb)).cpu()
     size = scaled(content.rgb.shape[-2:], look.scale)
     portion = Portion(chunk or at_once(model.device, size), model.tiling.least, model.device)
@@ -103,7 +103,7 @@ def paint_pictures(
             out[frames] = laid_back(to_size, rgb, own)
         return frames
 
-    for _, frames in portion.each(range(len(out)), side, compute):
+    for _, frames in portion.each(range(len(out)), side, max(size), compute):
         yield frames
 
 

@@ -82,8 +82,10 @@ def paint_frames(
     painter = FramePainter(model, chunk)
     finish = _Finish(painter, stability)
     stream = _begun(model, tasks)
+    if stability.look_ahead or shots:  # bars were left out of what was measured too
+        stream = _without_bars(stream, model)
     if stability.look_ahead:
-        stream = with_cuts(_without_bars(stream, model))
+        stream = with_cuts(stream)
     if stability.hold:
         stream = _laid(stream, painter)
     stream = (frame for frame in stream if frame.task.painted)
@@ -188,6 +190,6 @@ class _Finish:
             weights = None if coverage is None else coverage.weights
             still = Painted(Canvas.of(seen.shape[-2:]), own, self._painter.in_place(frame, seen, fixed), weights)
             seen = torch.lerp(seen, self._in_place(still, new=new), fixed)
-        seen = apply_color_mode(look.color, own, seen, None if coverage is None else coverage.cover)
+        seen = apply_color_mode(look.color, own, seen, frame.aim.counted)
         seen = lay_over(own, seen, frame.aim.shown(frame.measured))
         return seen if look.scale == 1 else laid_back(seen, self._painter.image(frame.task.image), look)

@@ -210,6 +210,23 @@ def test_nothing_is_held_where_a_mask_or_a_region_arrives(lite, style):
             assert torch.equal(held[i][..., 16 * i : 16 * (i + 1)], free[i][..., 16 * i : 16 * (i + 1)])
 
 
+def test_nothing_unpainted_is_held_when_a_mask_goes(lite, style):
+    frame, mask = picture(32, 64, seed=3), torch.zeros(1, 1, 32, 64)
+    mask[..., :16] = 1
+    work = [Task(frame, i, Look.of(style, mask=m)) for i, m in enumerate((mask, mask, None))]
+    held, free = painted(lite, work, Stability(0, 0.8)), painted(lite, work, STILL)
+    assert torch.equal(held[2][..., 16:], free[2][..., 16:])
+    assert torch.equal(painted(lite, work[::-1], Stability(0, 0.8))[1][..., 16:], frame[..., 16:])
+
+
+def test_large_frames_are_painted_alone_however_many_are_asked_for(lite, style, monkeypatch):
+    monkeypatch.setattr(lite, "tiling", TilePolicy(side=48, whole=1000))
+    sizes, encode = set(), lite.encode
+    monkeypatch.setattr(lite, "encode", lambda image: sizes.add(tuple(image.shape)) or encode(image))
+    painted(lite, tasks([scenery(2)[..., :96, :160]] * 4, style), STILL, chunk=4)
+    assert all(size[0] == 1 and max(size[2:]) < 160 for size in sizes)
+
+
 @pytest.mark.parametrize("chunk", [1, 4])
 def test_regions_may_come_and_go(lite, style, chunk):
     other = lite.encode_style(picture(30, 30, seed=7))

@@ -565,3 +565,11 @@ def test_what_is_no_style_is_told_what_to_be():
             stylize(model, picture(8, 8), what)
     with pytest.raises(StyleError, match="does not say where each applies. Mix them with Style.blend"):
         stylize(model, picture(8, 8), [style, style])
+
+
+def test_a_mask_without_batch_and_channel_is_one_for_all(lite):
+    style, content, mask = lite.encode_style(picture(40, 32, seed=1)), picture(24, 40, batch=3), soft_mask(24, 40)
+    for shaped in (mask[0, 0], mask[0]):
+        assert torch.equal(stylize(lite, content, style, mask=shaped), stylize(lite, content, style, mask=mask))
+        regions = ([Region(style, m), Region(style)] for m in (shaped, mask))
+        assert torch.equal(*(stylize(lite, content, one) for one in regions))

@@ -20,7 +20,7 @@ from ..aim import Aim
 from ..area import Area, plan, squares
 from ..content import ContentMoments
 from ..coverage import Coverage
-from ..errors import ImageError, reason
+from ..errors import ImageError, StyleError, reason
 from ..look import Look
 from ..masks import MaskEdit
 from ..media.atomic import replacing
@@ -60,6 +60,10 @@ class Request:
     """1 to 100, of JPEG and WebP."""
     edit: MaskEdit = field(default_factory=MaskEdit)
     """What is done to the mask."""
+
+    def __post_init__(self) -> None:
+        if len(self.look.regions) > 1 or self.look.masked or self.look.scale != 1:
+            raise StyleError("A large picture takes one style, its mask as a file, and no scale. Paint regions one after the other.")
 
 
 def is_large(path: Path) -> bool:

@@ -178,6 +178,9 @@ class TiledPainter:
                 self._steps(steps)
                 continue
             release(self._model.device)
-            smaller = [part for tile in left for part in plan(tile, side, self._model.stride)[::-1]]
+            self._tiles, smaller = self._cut(self._tiles, side), self._cut(left[::-1], side)[::-1]
             self._steps.more(steps * (len(smaller) - len(left)))
             left = smaller
+
+    def _cut(self, tiles: Sequence[Area], side: int) -> list[Area]:
+        return [part for tile in tiles for part in plan(tile, side, self._model.stride)]

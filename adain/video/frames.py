@@ -170,8 +170,11 @@ class FramePainter:
             return
         self._portion.count = self._portion.count or at_once(self.model.device, first.canvas.window.size)
         for group in _groups(chain([first], stream), self._portion.count):
+            longest = max(group[0].canvas.window.size)
             side = self.model.tile_side(group[0].canvas.window.size)
-            yield from (result for _, result in self._portion.each(group, side, compute))
+            parts = [group] if side >= longest else [[frame] for frame in group]  # what is painted in tiles is painted alone
+            for part in parts:
+                yield from (result for _, result in self._portion.each(part, side, longest, compute))
 
     def _batch(self, group: Sequence[FrameState]) -> tuple[Tensor, Painter]:
         images, aims = zip(*(frame.on_canvas for frame in group), strict=True)

@@ -65,8 +65,8 @@ class Persistence:
 
     def _kept(self, now: Painted, before: Painted) -> tuple[Tensor, Tensor]:
         """The previous picture and its share at each pixel."""
-        weighted = now.weights is not None and before.weights is not None
-        pictures = [before.image, before.picture, *([before.weights] if weighted else [])]
+        masked = now.weights is not None or before.weights is not None
+        pictures = [before.image, before.picture, *([_weights(before)] if masked else [])]
         *pictures, inside = now.canvas.brought(before.canvas, *pictures)
         if self._flow:
             grid = self._flow(now.image, pictures[0])
@@ -74,10 +74,13 @@ class Persistence:
             inside = F.grid_sample(inside, grid, "bilinear", "zeros", align_corners=False).ge(_INSIDE).to(now.image)
             pictures = [resample(picture, grid).clamp_(0, 1) for picture in pictures]
         share = self._share * inside * _sameness(now.image, pictures[0])
-        if now.weights is not None:
-            old = pictures[2] if weighted else torch.zeros_like(now.weights)
-            share = share * (1 - (now.weights - old).abs().sum(1, keepdim=True)).clamp(0, 1)
+        if masked:
+            share = share * (1 - (_weights(now) - pictures[2]).abs().sum(1, keepdim=True)).clamp(0, 1)
         return pictures[1], share
+
+
+def _weights(painted: Painted) -> Tensor:
+    return torch.ones_like(painted.image[:, :1]) if painted.weights is None else painted.weights
 
 
 def _sameness(image: Tensor, other: Tensor) -> Tensor:

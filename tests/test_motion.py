@@ -87,11 +87,15 @@ def test_a_motion_that_leaves_the_picture_fits_nothing():
     assert _Level(view, view).misfit(away) == 1
 
 
-def test_faint_repetitions_lead_nowhere():
-    """Stripes fit equally well wherever they are."""
-    generator = torch.Generator().manual_seed(0)
-    for period in range(4, 12):
-        stripes = 0.5 + 0.01 * torch.sin(torch.arange(100) * (6.28 / period)).expand(1, 3, 60, 100)
+@pytest.mark.parametrize("amplitude", [0.01, 0.05])
+@pytest.mark.parametrize("period", [4, 7, 11, 16])
+def test_faint_repetitions_lead_nowhere(amplitude, period):
+    """Stripes and patterns fit as well a period further, and stripes wherever they are along themselves."""
+    y, x = torch.meshgrid(torch.arange(180.0), torch.arange(320.0), indexing="ij")
+    generator, turn = torch.Generator().manual_seed(0), 2 * math.pi / period
+    for pattern in ((x * turn).sin(), (y * turn).sin(), ((x + y) * 0.7 * turn).sin(), (x * turn).sin() * (y * turn).sin()):
         camera = Camera()
         for _ in range(8):
-            camera((stripes + 0.002 * torch.randn(stripes.shape, generator=generator)).clamp(0, 1), False)
+            noise = 0.002 * torch.randn(1, 3, 180, 320, generator=generator)
+            canvas = camera((0.5 + amplitude * pattern + noise).clamp(0, 1), False)
+            assert canvas.placing[:2, 2].abs().max() < 0.5

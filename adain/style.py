@@ -145,6 +145,6 @@ def normalized_weights(weights: Sequence[float], count: int) -> list[float]:
         raise StyleError(f"There {'is' if len(weights) == 1 else 'are'} {given} for {styles}. Give one weight for each style.")
     values = [float(w) for w in weights]
     total = sum(values)
-    if not all(0 <= v < float("inf") for v in values) or not 0 < total < float("inf"):
+    if any(v < 0 for v in values) or not 0 < total < float("inf"):  # NaN is not
         raise StyleError(f"The weights {values} cannot be used: they must be numbers >= 0, at least one above 0.")
     return [v / total for v in values]

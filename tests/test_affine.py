@@ -5,7 +5,7 @@ import paper
 import pytest
 import torch
 from adain_style_transfer.adain.affine import Affine, RegionalAffine, RegionWeights, affine
-from adain_style_transfer.adain.moments import blend, channel_moments, color_moments
+from adain_style_transfer.adain.moments import Statistics, blend, channel_moments, color_moments
 from hypothesis import given
 from hypothesis import strategies as st
 from samples import picture, values
@@ -77,11 +77,20 @@ def test_one_map_serves_a_batch_and_keeps_the_dtype(shape):
     torch.testing.assert_close(moved[2:3], one(x[2:3]))
 
 
+def test_a_map_for_each_pixel():
+    own, target = (Statistics(values(2, 3, 4, 5, seed=i), values(2, 3, 4, 5, seed=i + 1).exp()) for i in (1, 3))
+    x, weight = values(2, 3, 4, 5, seed=5), torch.rand(1, 1, 4, 5, dtype=torch.float64)
+    moved = affine(own, target)
+    expected = target.std * (x - own.mean) / own.std + target.mean
+    torch.testing.assert_close(moved(x), expected)
+    torch.testing.assert_close(moved(x, weight), weight * expected)
+
+
 def test_regions_mix_maps_by_their_weights():
-    x, first = values(2, 3, 8, 8), torch.rand(1, 1, 8, 8, dtype=torch.float64)
-    maps = [Affine(values(1, 3, 1, 1, seed=i)[..., 0, 0], values(1, 3, 1, 1, seed=9 + i)[..., 0, 0]) for i in range(2)]
-    got = RegionalAffine(maps, RegionWeights(torch.cat([first, 1 - first], 1)))(x)
-    torch.testing.assert_close(got, first * maps[0](x) + (1 - first) * maps[1](x))
+    x, shares = values(2, 3, 8, 8), torch.rand(1, 3, 8, 8, dtype=torch.float64).softmax(1)
+    maps = [Affine(values(1, 3, 1, 1, seed=i)[..., 0, 0], values(1, 3, 1, 1, seed=9 + i)[..., 0, 0]) for i in range(3)]
+    got = RegionalAffine(maps, RegionWeights(shares))(x)
+    torch.testing.assert_close(got, sum(shares[:, k : k + 1] * maps[k](x) for k in range(3)))
 
 
 def test_a_region_of_weight_zero_adds_nothing_whatever_its_map():
@@ -98,3 +107,4 @@ def test_region_weights_are_averaged_over_cells():
         got = RegionWeights(weights).at(torch.Size((16 // stride, 24 // stride)))
         for k in range(2):
             np.testing.assert_allclose(got[0, k], paper.shrink(weights[0, k].numpy(), stride, got.shape[-2:]), atol=1e-12)
+    assert RegionWeights(weights).at(weights.shape[-2:]) is weights

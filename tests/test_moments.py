@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import apple
 import numpy as np
 import paper
 import pytest
 import torch
+from adain_style_transfer.adain import moments
 from adain_style_transfer.adain.moments import (
     CHANNEL_EPS,
     COLOR_EPS,
@@ -66,6 +68,12 @@ def test_merge_equals_whole(measure, height, width, cut, masked, seed):
 def test_merge_of_frames_equals_all_frames_side_by_side(measure, count, seed):
     frames = [values(1, 3, 4, 5, seed=seed + i) for i in range(count)]
     assert_same(merge([measure(f) for f in frames]), measure(torch.cat(frames, 3)))
+
+
+@pytest.mark.parametrize("measure", MEASURES.values(), ids=MEASURES)
+def test_a_share_is_how_often_a_part_counts(measure):
+    one, other = (measure(values(1, 3, 4, 5, seed=i)) for i in range(2))
+    assert_same(merge([one, other], [3, 2]), merge([one, one, one, other, other]))
 
 
 @pytest.mark.parametrize("measure", MEASURES.values(), ids=MEASURES)
@@ -135,10 +143,33 @@ def test_moments_are_accumulated_in_float32_or_better(dtype):
 
 def test_a_large_map_loses_no_precision():
     x = values(1, 2, 1500, 1500, dtype=torch.float32) + 20
-    exact = channel_moments(x.double())
+    var, mean = torch.var_mean(x.double(), (2, 3), correction=0)
     for got in (channel_moments(x), channel_moments(x.contiguous(memory_format=torch.channels_last))):
-        torch.testing.assert_close(got.mean.double(), exact.mean, rtol=1e-6, atol=0)
-        torch.testing.assert_close(got.var.double(), exact.var, rtol=1e-5, atol=0)
+        torch.testing.assert_close(got.mean.double(), mean, rtol=1e-6, atol=0)
+        torch.testing.assert_close(got.var.double(), var, rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize("band", [1, 150, 10**6])
+def test_bands_of_a_map_are_one_map(monkeypatch, band):
+    monkeypatch.setattr(moments, "BAND", band)  # one row at a time, bands of 2 rows and of 1, all at once
+    x = values(3, 4, 5, 6)
+    var, mean = torch.var_mean(x, (2, 3), correction=0)
+    got = channel_moments(x)
+    torch.testing.assert_close(got.mean, mean, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(got.var, var, rtol=1e-12, atol=1e-12)
+
+
+def test_an_accelerator_gives_the_same():
+    x = values(2, 3, 5, 6, dtype=torch.float32)
+    with apple.Apple():
+        got = channel_moments(x.to(apple.MPS)).to("cpu", torch.float64)
+    assert_same(got, channel_moments(x.double()), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("measure", MEASURES.values(), ids=MEASURES)
+def test_light_is_the_mean_square(measure):
+    x = values(2, 3, 6, 7)
+    torch.testing.assert_close(measure(x).light(), x.square().mean((1, 2, 3)))
 
 
 @given(weights=st.lists(st.floats(-2, 2), min_size=1, max_size=4), seed=seeds)
@@ -162,6 +193,14 @@ def test_matrix_power(seed, exponent):
     matrix = factor @ factor.transpose(1, 2) + 0.1 * torch.eye(3).double()
     inverse = matrix_power(matrix, exponent)
     torch.testing.assert_close(matrix_power(inverse, 1 / exponent), matrix, rtol=1e-7, atol=1e-9)
+
+
+def test_the_root_of_a_singular_matrix():
+    row = torch.tensor([[0.3, 0.5, 0.7]], dtype=torch.float64)
+    singular = (row.T @ row)[None]
+    assert torch.linalg.eigvalsh(singular).min() < 0  # by rounding
+    root = matrix_power(singular, 0.5)
+    torch.testing.assert_close(root @ root, singular, rtol=0, atol=1e-9)
 
 
 def test_inputs_are_not_modified():

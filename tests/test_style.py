@@ -68,19 +68,37 @@ def test_batches(lite, styles):
         batch[3]
 
 
-@pytest.mark.parametrize("weights", [[0, 0, 0], [1, -1, 1], [math.nan, 1, 1], [math.inf, 1, 1], [-1, -1, -1]])
+@pytest.mark.parametrize("weights", [[0, 0, 0], [1, -1, 1], [math.nan, 1, 1], [math.inf, 1, 1], [-1, -1, -1], [1e308] * 3])
 def test_weights_that_cannot_be_used(styles, weights):
     with pytest.raises(StyleError, match=r"weights .* cannot be used: .* >= 0, at least one above 0\."):
         Style.blend(styles, weights)
 
 
 def test_numbers_of_weights_that_do_not_fit(styles):
-    with pytest.raises(StyleError, match="2 weights for 3 styles"):
-        Style.blend(styles, [1, 2])
+    for weights, words in (([1], "is 1 weight"), ([1, 2], "are 2 weights"), ([1, 2, 3, 4], "are 4 weights")):
+        with pytest.raises(StyleError, match=f"^There {words} for 3 styles"):
+            Style.blend(styles, weights)
     with pytest.raises(StyleError, match="no style to blend"):
         Style.blend([])
     with pytest.raises(StyleError, match="batches of 2 and 3"):
         Style.blend([Style.blend([styles[0]]), *(_batch(styles[0], n) for n in (2, 3))])
+
+
+def test_a_batch_and_single_styles_blend_to_a_batch(styles):
+    blended = Style.blend([_batch(styles[0], 2), styles[1]], [1, 3])
+    assert len(blended) == 2
+    for i in range(2):
+        assert_same(blended[i], Style.blend(styles[:2], [1, 3]), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("fingerprint", ["0" * 64, "g" * 64])  # before and after any other
+@pytest.mark.parametrize(("name", "words"), [("dots", r"The style 'dots' was"), ("", r"The style was")])
+def test_styles_of_different_models_do_not_blend(styles, fingerprint, name, words):
+    other = replace(styles[1], fingerprint=fingerprint, name=name)
+    with pytest.raises(StyleError, match=rf"^{words} made by the lite encoder {fingerprint[:12]} and cannot be used with the lite encoder"):
+        Style.blend([styles[0], other])
+    with pytest.raises(ValueError, match="shorter"):  # of one model, but not of one piece
+        Style.blend([styles[0], replace(styles[1], levels=styles[1].levels[:-1])])
 
 
 def _batch(style, count):
@@ -142,6 +160,7 @@ def test_a_saved_style_comes_back(styles, tmp_path):
         loaded = Style.load(path)
         assert_same(loaded, style)
         assert (loaded.fingerprint, loaded.architecture, loaded.name) == (style.fingerprint, style.architecture, style.name)
+        loaded.check_made_for(style.fingerprint, style.architecture)
         assert path.stat().st_size < 10_000
     assert list(tmp_path.iterdir()) == [path]
 
@@ -183,6 +202,12 @@ def damaged(path, tensors=None, **metadata):
         ({"level0.mean": torch.full((1, 3), 40.0)}, {}, "damaged: part 1 of its statistics"),
         ({"level0.std": torch.rand(1, 3, 3)}, {}, "damaged: part 1 of its statistics"),
         ({"level0.std": -torch.eye(3)[None]}, {}, "damaged: part 1 of its statistics"),
+        ({"level0.std": 2.5 * torch.eye(3)[None]}, {}, "damaged: part 1 of its statistics"),
+        ({"level0.std": torch.tensor([[[0.5, 0, 0.15], [0, 0.5, 0], [0.1, 0, 0.5]]])}, {}, "damaged: part 1 of its statistics"),
+        ({"level0.std": torch.zeros(1, 3, 3)}, {}, None),
+        ({"level1.mean": torch.ones(1, 2, 2), "level1.std": torch.ones(1, 2, 2)}, {}, "damaged: part 2 of its statistics"),
+        ({"level1.mean": torch.ones(2, 4), "level1.std": torch.ones(2, 4)}, {}, "damaged"),
+        ({f"level{i}.{kind}": None for i in range(4) for kind in ("mean", "std")}, {}, "damaged"),
         ({"level0.mean": torch.ones(1, 0), "level0.std": torch.ones(1, 0)}, {}, "damaged: part 1 of its statistics"),
         ({"level1.mean": None, "level1.std": None}, {}, "damaged"),
         ({}, {"tensors_sha256": "0" * 64}, "damaged: its numbers"),

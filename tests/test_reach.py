@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 import torch
 from adain_style_transfer import adain, weights
-from adain_style_transfer.adain.moments import color_moments
+from adain_style_transfer.adain.moments import CHANNEL_EPS, COLOR_EPS, Moments, Statistics, color_moments
 from adain_style_transfer.adain.reach import Reach
 from adain_style_transfer.adain.resample import resize
 from adain_style_transfer.adain.temporal import Stability, Task, paint_frames
@@ -105,3 +105,32 @@ def test_it_fades_without_a_step(lite):
     painted = [adain.stylize(lite, picture(24, 24) * share, style) for share in shares]
     steps = torch.stack([levels(b - a).abs().mean() for a, b in pairwise(painted)])
     assert steps.max() < 16
+
+
+@pytest.mark.parametrize("colors", [True, False], ids=["colors", "features"])
+def test_the_share_of_a_style_by_the_contrast_and_light_of_a_picture(colors):
+    """Six times the contrast and light, as far as they are not noise, and no step where that is enough."""
+    noise = COLOR_EPS if colors else CHANNEL_EPS
+    ratios = torch.tensor([0.0, 0.2, 0.5, 1.0, 1.4, 1.5, 9.0], dtype=torch.float64)
+    shares = torch.tensor([0.0, 0.2, 0.5, 0.875, 0.995, 1.0, 1.0], dtype=torch.float64)
+    count, wanted = len(ratios), 0.04
+    enough = ratios.square() * wanted / 36  # the solution of 6 found = ratio sqrt((found + noise) wanted)
+    found = (enough + (enough.square() + 4 * enough * noise).sqrt()) / 2
+    eye = torch.eye(3).double()
+    var = found[:, None, None] * eye if colors else found[:, None].expand(-1, 3)
+    own = Moments(torch.zeros(count, 3).double(), var, torch.ones(count).double())
+    std = wanted**0.5 * (eye[None] if colors else torch.ones(1, 3).double())
+    reach = Reach.of(own, Statistics(torch.zeros(1, 3).double(), std))
+    torch.testing.assert_close(reach.std, shares)
+    torch.testing.assert_close(reach.mean, shares if colors else torch.ones(count).double())
+
+
+def test_a_batch_reaches_as_far_as_each_of_it():
+    reach = Reach(torch.tensor([0.1, 1.0]), torch.tensor([0.5, 0.25]))
+    torch.testing.assert_close(reach.shown(1.0), torch.tensor([0.64, 1.0]))
+    for shape in ((3,), (3, 3)):
+        own, target = (Statistics(torch.full((n, 3), 1.0 * n), torch.full((n, *shape), 2.0 * n)) for n in (2, 1))
+        moved = reach.toward(own, target, 0.5)
+        torch.testing.assert_close(moved.mean, torch.tensor([1.95, 1.5])[:, None].expand(2, 3))
+        torch.testing.assert_close(moved.std[0], torch.full(shape, 3.5))
+        torch.testing.assert_close(moved.std[1], torch.full(shape, 3.75))

@@ -182,7 +182,7 @@ class _Level:
         normal = weighted @ rows.T
         ridge = 1e-6 * normal.diagonal().mean() + 1e-9
         step, failed = torch.linalg.solve_ex(normal + ridge * torch.eye(len(normal)).to(normal), weighted @ residual.flatten())
-        if failed:  # a picture without any slope
+        if failed:  # stripes so clean that float32 loses the ridge
             return motion
         change = torch.eye(3).to(motion)
         change[:2] += step[:6].view(2, 3)
@@ -200,7 +200,7 @@ class _Level:
 
         What only one of them shows counts as it does at rest.
         """
-        half = torch.linalg.inv((torch.eye(3).to(motion) + motion) / 2)
+        half = torch.linalg.inv_ex((torch.eye(3).to(motion) + motion) / 2).inverse  # of a wild one NaN, which counts as outside
         here, there = (_moved(way, self._positions) for way in (half, motion @ half))
         inside = (inside_of(here) * inside_of(there))[0, 0]
         if inside.mean() < _LEAST_INSIDE:

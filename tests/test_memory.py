@@ -54,11 +54,12 @@ def test_one_picture_in_tiles_and_those_smaller_where_that_is_too_much(model, st
     model.room = 280**2
     halved = stylize(model, content, style, color=color)
     torch.testing.assert_close(halved, expected, rtol=0, atol=1e-10)
-    model.room = 190**2
+    model.room, model.seen = 130**2, []
     steps = []
     quartered = stylize(model, content, style, color=color, progress=lambda done, total: steps.append((done, total)))
     torch.testing.assert_close(quartered, expected, rtol=0, atol=1e-10)
-    assert steps[-1][0] == steps[-1][1]
+    assert steps[-1][0] == steps[-1][1] and all(done <= total for done, total in steps)
+    assert max(size[-1] for size in model.seen) < 150  # no tile of 150 fitted, with its surroundings
 
 
 def test_no_room_at_all(model, style):

@@ -34,7 +34,7 @@ class TiledPainter:
 
     def __init__(self, painter: Painter, images: Tensor, tiles: Sequence[Area], steps: Steps, maps: FeatureMaps | None = None) -> None:
         self._painter, self._images, self._tiles, self._steps, self._maps = painter, images, tiles, steps, maps
-        self._model = painter.model
+        self._model, self._planned = painter.model, len(tiles)
 
     @torch.inference_mode()
     def measure(self) -> ContentMoments:
@@ -42,7 +42,7 @@ class TiledPainter:
         if not self._model.color:
             return self.measure_features(ContentMoments(()))
         union = Union()
-        self._each(self._tiles, lambda tile: union.add(self._at(tile).measure_colors(self._seen(tile))), steps=0)
+        self._all(lambda tile: union.add(self._at(tile).measure_colors(self._seen(tile))), steps=0)
         return self.measure_features(union.of(self._model.device, self._images))
 
     @torch.inference_mode()
@@ -55,7 +55,7 @@ class TiledPainter:
             measured = self._at(outer).measure_features(encoded, colors, tile.inside(outer))
             union.add(replace(measured, colors=()))
 
-        self._each(self._tiles, measure)
+        self._all(measure)
         return replace(colors, features=union.of(self._model.device, self._images).features)
 
     @torch.inference_mode()
@@ -65,7 +65,10 @@ class TiledPainter:
         Features that were not kept are made again, on a CPU square by square. With `color` "match" nothing is finished before `match`,
         which looks at all of it.
         """
-        tiles = self._reached(out, self._tiles if tiles is None else tiles)
+        if tiles is None:
+            tiles = self._tiles
+            self._steps.more(len(tiles) - self._planned)
+        tiles = self._reached(out, tiles)
         if self._maps:
             self._paint_kept(content, out, color, tiles)
         elif self._model.device.type != "cpu":
@@ -93,10 +96,10 @@ class TiledPainter:
             moved = to_colors(self._seen(tile, painted)).clamp(0, 1)
             tile.put(out, lay_over(self._seen(tile), moved, self._at(tile).aim.shown(content)))
 
-        self._each(self._tiles, measure, steps=0)
+        self._all(measure, steps=0)
         own, wanted = union.of(self._model.device, self._images).colors
         to_colors = affine(own.statistics(), wanted.statistics())
-        self._each(self._tiles, move, steps=0)
+        self._all(move, steps=0)
 
     def _at(self, area: Area) -> Painter:
         """The painter of a part, ready for it."""
@@ -162,6 +165,11 @@ class TiledPainter:
                 tile.put(out, wide(tile.of(self._images)))
                 self._steps()
         return reached
+
+    def _all(self, work: Callable[[Area], None], steps: int = 1) -> None:
+        """Do `work` for the whole picture, whose tiles may have become smaller in an earlier pass."""
+        self._steps.more(steps * (len(self._tiles) - self._planned))
+        self._each(self._tiles, work, steps)
 
     def _each(self, tiles: Iterable[Area], work: Callable[[Area], None], steps: int = 1) -> None:
         """Do `work` for all tiles; for parts of those that are left once memory runs out."""

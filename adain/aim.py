@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from .affine import RegionalAffine, RegionWeights, affine
 from .area import Area
 from .content import ContentMoments
 from .coverage import Coverage, coverage_of
@@ -67,6 +68,17 @@ class Aim:
     def reached(self, content: ContentMoments) -> list[Reach]:
         """How far the style of each region reaches in pictures of moments `content`."""
         return [Reach.of(levels[0], target[0]) for levels, target in zip(content.levels, self.levels, strict=True)]
+
+    def pairs(self, content: ContentMoments, level: int, correction: int = 0) -> list[tuple[Statistics, Statistics]]:
+        """The statistics of pictures of moments `content` and those to reach at a `level`, for each region."""
+        own = [levels[level].statistics(correction) for levels in content.levels]
+        regions = zip(own, self.levels, self.reached(content), strict=True)
+        return [(mine, reach.toward(mine, target[level], self.strength)) for mine, target, reach in regions]
+
+    def recolor(self, content: ContentMoments) -> RegionalAffine:
+        """The map of the colours of pictures of moments `content`, level 0, to those to reach."""
+        maps = [affine(own, target) for own, target in self.pairs(content, 0)]
+        return RegionalAffine(maps, None if self.shares is None else RegionWeights(self.shares))
 
     def shown(self, content: ContentMoments) -> Tensor | None:
         """How much of what is painted is laid over pictures of moments `content`: [B, 1, H, W] or [B, 1, 1, 1]; None for all of it.

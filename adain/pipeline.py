@@ -6,7 +6,6 @@ whole picture for a tile, from the frames around for a frame.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -71,9 +70,8 @@ class Painter:
         """Recolour `images` by the colours of `content`, if the model does that, and encode them, unless their `maps` are known."""
         if self.model.color:
             with torch.autocast(images.device.type, enabled=False):
-                recolor = RegionalAffine([affine(own, aim) for own, aim in self._pairs(content, 0)], self._weights())
                 # Far outside the gamut the network has seen nothing; half a range is enough for its residual to correct.
-                images = recolor(images).clamp_(-0.5, 1.5)
+                images = self.aim.recolor(content)(images).clamp_(-0.5, 1.5)
         padded = self.model.pad(images)
         if maps is None:
             features = self.model.encode(padded.contiguous(memory_format=torch.channels_last))
@@ -114,19 +112,13 @@ class Painter:
 
     def _affine_maps(self, content: ContentMoments) -> tuple[list[RegionalAffine], list[RegionalAffine]]:
         """The maps of the feature levels, and those of the decoder's own layers."""
-        weights = self._weights(self.model.pad)
+        weights = None if self.aim.shares is None else RegionWeights(self.model.pad(self.aim.shares))
         levels = [self._pairs(content, level) for level in range(len(self.aim.levels[0]))]
         maps = [RegionalAffine([affine(own, aim) for own, aim in pairs], weights) for pairs in levels[int(self.model.color) :]]
         per_region = [self.model.modulate([aim for _, aim in pairs]) for pairs in zip(*levels, strict=True)]
         return maps, [RegionalAffine(regions, weights) for regions in zip(*per_region, strict=True)]
 
-    def _weights(self, pad: Callable[[Tensor], Tensor] = lambda shares: shares) -> RegionWeights | None:
-        return None if self.aim.shares is None else RegionWeights(pad(self.aim.shares))
-
     def _pairs(self, content: ContentMoments, level: int) -> list[tuple[Statistics, Statistics]]:
         """The content's statistics and those to reach at a level, for each region."""
-        correction = 0 if self.model.color and not level else self.model.correction
         with torch.autocast(self.model.device.type, enabled=False):
-            own = [levels[level].statistics(correction) for levels in content.levels]
-            regions = zip(own, self.aim.levels, self.aim.reached(content), strict=True)
-            return [(mine, reach.toward(mine, target[level], self.aim.strength)) for mine, target, reach in regions]
+            return self.aim.pairs(content, level, 0 if self.model.color and not level else self.model.correction)

@@ -32,6 +32,8 @@ class Style:
     fingerprint: str
     architecture: str
     name: str = ""
+    others: tuple[Style, ...] = ()
+    """The same as other networks see it, such as the one that judges refined pictures."""
 
     def __len__(self) -> int:
         return len(self.levels[0].mean)
@@ -46,7 +48,12 @@ class Style:
 
     def rows(self, rows: slice) -> Style:
         """Some styles of a batch; a batch of one stands for every row."""
-        return replace(self, levels=tuple(level.rows(rows) for level in self.levels))
+        own = replace(self, levels=tuple(level.rows(rows) for level in self.levels))
+        return replace(own, others=tuple(other.rows(rows) for other in self.others))
+
+    def seen_by(self, fingerprint: str) -> Style | None:
+        """The style as the network with this fingerprint measured it; None if it did not."""
+        return next((style for style in (self, *self.others) if style.fingerprint == fingerprint), None)
 
     def to(self, device: torch.device | str) -> Style:
         """The same on `device`."""
@@ -71,7 +78,12 @@ class Style:
         if len(counts) > 1:
             raise StyleError(f"Styles in batches of {' and '.join(map(str, counts))} do not blend. Use 1 or as many of each.")
         levels = tuple(blend(level, shares) for level in zip(*(s.levels for s in styles), strict=True))
-        return replace(first, levels=levels, name=" + ".join(s.name for s in styles if s.name))
+        others = []
+        for other in first.others:  # those that all have
+            found = [style.seen_by(other.fingerprint) for style in styles]
+            if None not in found:
+                others.append(Style.blend([style for style in found if style], shares))
+        return replace(first, levels=levels, name=" + ".join(s.name for s in styles if s.name), others=tuple(others))
 
     def check_made_for(self, fingerprint: str, architecture: str) -> None:
         """Raise StyleError unless this style was measured by the encoder with this fingerprint."""
@@ -121,7 +133,8 @@ class Style:
         return Style(tuple(levels), metadata["fingerprint"], metadata["architecture"], name)
 
     def _map(self, function: Callable[[Tensor], Tensor]) -> Style:
-        return replace(self, levels=tuple(Statistics(function(mean), function(std)) for mean, std in self.levels))
+        levels = tuple(Statistics(function(mean), function(std)) for mean, std in self.levels)
+        return replace(self, levels=levels, others=tuple(other._map(function) for other in self.others))
 
 
 def _plausible(level: Statistics) -> bool:

@@ -29,8 +29,8 @@ from adain_style_transfer.adain.model import StyleTransferModel
 from adain_style_transfer.adain.resample import at_short_side, resize
 from adain_style_transfer.adain.temporal import Stability, Task, paint_frames
 from adain_style_transfer.adain.video.motion import flow_motion, inside_of
-from adain_style_transfer.training.losses import LossNetwork
 from adain_style_transfer.training.metrics import Judge
+from adain_style_transfer.weights.loss_network import read_loss_network
 from adain_style_transfer.weights.samples import sample_path
 from torch import Tensor
 
@@ -173,7 +173,7 @@ def main() -> None:
         clip = film(adain.read_picture(photos[0]).rgb, "handheld", options.frames, height, width)
         adain.write_picture(options.strip, strip(model, styles[0][0], clip, METHODS))
         return
-    judge = Judge(LossNetwork(options.loss_network), "cpu", torch.float32) if options.loss_network else None
+    judge = Judge(read_loss_network(options.loss_network), "cpu", torch.float32) if options.loss_network else None
     clips: list[Callable[[], Clip]] = [
         lambda kind=kind, photo=photo: film(adain.read_picture(photo).rgb, kind, options.frames, height, width)
         for kind in options.kinds

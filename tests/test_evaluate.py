@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from adain_style_transfer.adain import ImageError, read_picture, write_picture
 from adain_style_transfer.training.evaluate import SCORED, Evaluation, main, model_painter
 from adain_style_transfer.training.flicker import Camera, film
-from adain_style_transfer.training.losses import LossNetwork
 from adain_style_transfer.training.metrics import Judge, clipped_share, color_distance, eight_bit, ssim
 from adain_style_transfer.weights import save_model
+from adain_style_transfer.weights.loss_network import read_loss_network
 from safetensors.torch import load_file
 from samples import loss_network_file, picture, small_lite
 
@@ -28,7 +28,7 @@ def network_file(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def judge(network_file):
-    return Judge(LossNetwork(network_file), "cpu", torch.float32)
+    return Judge(read_loss_network(network_file), "cpu", torch.float32)
 
 
 @pytest.fixture(scope="module")

@@ -14,20 +14,12 @@ import paper
 from adain_style_transfer.adain import ModelError
 from adain_style_transfer.adain.architectures.kuko6 import IMAGENET_MEAN, IMAGENET_STD, SOURCE_ENCODER
 from adain_style_transfer.adain.architectures.vgg19 import ENCODER, NAOTO_ENCODER
+from adain_style_transfer.adain.loss_network import LEVEL_CHANNELS
+from adain_style_transfer.adain.losses import content_loss, range_loss, style_loss, variation_loss
 from adain_style_transfer.adain.moments import channel_moments
 from adain_style_transfer.training.frozen import Targets
-from adain_style_transfer.training.losses import (
-    LEVEL_WIDTHS,
-    LossNetwork,
-    adain_target,
-    content_loss,
-    covariance_loss,
-    covariances,
-    grid_loss,
-    range_loss,
-    style_loss,
-    variation_loss,
-)
+from adain_style_transfer.training.losses import adain_target, covariance_loss, covariances, grid_loss
+from adain_style_transfer.weights.loss_network import read_loss_network
 from samples import loss_network_file, picture, values
 
 
@@ -38,7 +30,7 @@ def network_file(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def network(network_file):
-    return LossNetwork(network_file)
+    return read_loss_network(network_file)
 
 
 def statistics(features):
@@ -111,21 +103,21 @@ def test_a_distilled_network_measures_at_the_channels_of_vgg19(tmp_path):
             tensors[f"{name}.weight"], tensors[f"{name}.bias"] = torch.randn(width, inputs, 3, 3) / inputs, torch.zeros(width)
             inputs = width
             if name.endswith("_1"):
-                full = LEVEL_WIDTHS[int(name[4]) - 1]
+                full = LEVEL_CHANNELS[int(name[4]) - 1]
                 tensors[f"{name}_aux.weight"], tensors[f"{name}_aux.bias"] = torch.randn(full, width, 1, 1), torch.zeros(full)
     save_file(tensors, tmp_path / "distilled.safetensors")
-    features = LossNetwork(tmp_path / "distilled.safetensors")(picture(32, 32))
-    assert [f.shape[1] for f in features] == LEVEL_WIDTHS
+    features = read_loss_network(tmp_path / "distilled.safetensors")(picture(32, 32))
+    assert [f.shape[1] for f in features] == [*LEVEL_CHANNELS]
     assert all((f >= 0).all() for f in features)
     del tensors["conv3_1_aux.weight"], tensors["conv3_1_aux.bias"]
     save_file(tensors, tmp_path / "narrow.safetensors")
     with pytest.raises(ModelError, match="its levels have"):
-        LossNetwork(tmp_path / "narrow.safetensors")
+        read_loss_network(tmp_path / "narrow.safetensors")
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_kept_targets_are_the_computed_ones(network_file, dtype):
-    network = LossNetwork(network_file).to(dtype)
+    network = read_loss_network(network_file).to(dtype)
     contents, styles, keys = picture(32, 32, batch=3), picture(32, 32, seed=1, batch=3), torch.tensor([4, 7, 4])
     contents[2] = contents[0]
     fresh, kept = Targets(network, keep=False), Targets(network, keep=True)
@@ -139,14 +131,14 @@ def test_kept_targets_are_the_computed_ones(network_file, dtype):
 
 def test_files_that_are_no_loss_network(tmp_path, network_file):
     with pytest.raises(ModelError, match="no loss network at .*missing"):
-        LossNetwork(tmp_path / "missing")
+        read_loss_network(tmp_path / "missing")
     path = tmp_path / "other.safetensors"
     path.write_text("no safetensors")
     with pytest.raises(ModelError, match="other.safetensors is not a loss network"):
-        LossNetwork(path)
+        read_loss_network(path)
     save_file({"conv1_1.weight": torch.ones(64, 3, 3, 3)}, path)
     with pytest.raises(ModelError, match=r"is not a loss network.*conv1_2\.weight"):
-        LossNetwork(path)
+        read_loss_network(path)
 
 
 def test_published_layouts_measure_like_our_own(network, network_file, tmp_path):
@@ -161,5 +153,5 @@ def test_published_layouts_measure_like_our_own(network, network_file, tmp_path)
     bgr = image.flip(1) * 255 + offset.view(1, 3, 1, 1)
     for name, published, seen in (("n", naoto, bgr), ("t", torchvision, (image - mean) / std)):
         save_file(published, tmp_path / f"{name}.safetensors")
-        got, expected = (f[-1][..., 7:-7, 7:-7] for f in (LossNetwork(tmp_path / f"{name}.safetensors")(image), network(seen)))
+        got, expected = (f[-1] for f in (read_loss_network(tmp_path / f"{name}.safetensors")(image), network(seen)))
         torch.testing.assert_close(got, expected, rtol=1e-3, atol=1e-3 * expected.abs().max().item())

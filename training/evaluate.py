@@ -30,9 +30,9 @@ from ..adain.resample import resize
 from ..adain.stylize import stylize
 from ..weights import load_model
 from ..weights.loading import weights_path
+from ..weights.loss_network import read_loss_network
 from .data import find_images
 from .flicker import film
-from .losses import LossNetwork
 from .metrics import Judge, Scores, eight_bit
 
 SCORED = 512
@@ -199,7 +199,7 @@ def _size(text: str) -> int:
 
 def _run(options: argparse.Namespace) -> None:
     device = _device(options.device)
-    judge = Judge(LossNetwork(weights_path(options.loss_network)), device, getattr(torch, options.judge_dtype))
+    judge = Judge(read_loss_network(weights_path(options.loss_network)), device, getattr(torch, options.judge_dtype))
     evaluation = Evaluation(judge, _images(options.content), _images(options.style), options.cell)
     out = Path(options.out) if options.out else None
     if out:

@@ -8,11 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..adain.architectures.vgg19 import Encoder
 from ..adain.color import luma
-from ..adain.model import color_statistics
-from ..adain.moments import Statistics, channel_moments, matrix_power
-from .losses import LossNetwork, content_loss, style_loss
+from ..adain.loss_network import LossNetwork
+from ..adain.losses import content_loss, style_loss
+from ..adain.moments import Statistics, channel_moments, color_statistics, matrix_power
 
 
 @dataclass(frozen=True)
@@ -48,14 +47,11 @@ class Style:
 
 
 class Judge:
-    """Scores pictures by VGG-19 with reflected borders: zeros, which do in training, would count as part of the picture."""
+    """Scores pictures by VGG-19."""
 
     def __init__(self, network: LossNetwork, device: torch.device | str, dtype: torch.dtype) -> None:
-        self._network = Encoder(rgb=False, ceil_mode=False, padding_mode="reflect")
-        self._network.load_state_dict(network.state_dict())
         # torch's annotations lack what its documentation has
-        self._network.requires_grad_(False).to(device, dtype, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        self._device, self._dtype = device, dtype
+        self._network = network.to(device, dtype, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
     def content(self, image: Tensor) -> Content:
         return Content(image, self._features(image)[-1])
@@ -75,8 +71,7 @@ class Judge:
         )
 
     def _features(self, image: Tensor) -> list[Tensor]:
-        image = image.to(self._device, self._dtype, memory_format=torch.channels_last)
-        return [x.float() for name, x in self._network.layers(image) if name.endswith("_1")]
+        return [feature.float() for feature in self._network(image.to(self._network.device))]
 
 
 def ssim(a: Tensor, b: Tensor) -> float:

@@ -9,9 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..adain.loss_network import LossNetwork
+from ..adain.losses import content_loss, range_loss, style_loss, variation_loss
 from ..adain.model import StyleTransferModel
 from .frozen import Targets
-from .losses import LossNetwork, content_loss, covariance_loss, grid_loss, range_loss, style_loss, variation_loss
+from .losses import covariance_loss, grid_loss
 from .recipe import Recipe
 
 

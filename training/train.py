@@ -52,10 +52,10 @@ from ..adain.pipeline import Painter
 from ..weights import read_model, save_model
 from ..weights.checkpoints import read_tensors
 from ..weights.loading import weights_path
+from ..weights.loss_network import read_loss_network
 from . import checkpoint
 from .data import Crops, find_images, to_float
 from .growth import grow_from_lite
-from .losses import LossNetwork
 from .objective import Batch, FrozenPainter, Objective
 from .preview import preview
 from .recipe import Recipe, RecipeError, add_options, read_recipe
@@ -94,7 +94,7 @@ class Trainer:
         self.painter = FrozenPainter(model, self.network, recipe.variants > 0) if frozen else None
 
         loss_dtype = torch.float32 if recipe.precision == "no" else torch.bfloat16
-        network = LossNetwork(weights_path(recipe.loss_network))
+        network = read_loss_network(weights_path(recipe.loss_network))
         self.loss_network = network.to(self.device, loss_dtype, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.objective = Objective(recipe, self.loss_network)
         self.losses: dict[str, deque[Tensor]] = defaultdict(lambda: deque(maxlen=recipe.log_every))

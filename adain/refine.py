@@ -1,0 +1,203 @@
+"""Refining: the losses that networks are trained with, minimised over the pixels of one picture (Gatys et al. 2016, with the
+statistics of AdaIN as Li et al. 2017 have them).
+
+A network paints in an instant what is right on average. From coarse to fine, here every picture finds its own strokes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from .aim import Aim
+from .checks import check_image, check_mask
+from .color import apply_color_mode, lay_over
+from .coverage import coverage_of, with_checked_masks
+from .descent import descend
+from .errors import ImageError, StyleError
+from .judgement import Demand, Judgement
+from .look import Look, Region
+from .loss_network import LEVEL_STRIDES, SCALES, LossNetwork
+from .media.images import Picture
+from .media.transparency import usable
+from .moments import color_moments, rows_of
+from .precision import wide
+from .progress import Progress, Steps
+from .resample import resize
+from .style import Style
+from .stylize import laid_back, scaled
+
+Quality = Literal["draft", "good", "best"]
+
+_Judge = Callable[[Tensor], tuple[float, Tensor]]
+
+_ITERATIONS: dict[str, tuple[int, int, int]] = {"draft": (40, 40, 16), "good": (80, 80, 50), "best": (150, 150, 120)}
+"""At a quarter of the size, at half of it and at the size itself."""
+
+_LEAST_SIDE = 64
+"""Pixels: a stage of a smaller picture shows the network too few cells to measure."""
+
+_SMALLEST = 16
+"""Pixels: below, there are no two cells of relu4_1 side by side."""
+
+
+@dataclass(frozen=True)
+class Finish:
+    """How far pictures are refined. Raises StyleError for what is no such thing."""
+
+    quality: Quality = "good"
+    style_weight: float = 3.0
+    """The paper's lambda: how much the style counts against the content."""
+
+    def __post_init__(self) -> None:
+        if self.quality not in _ITERATIONS:
+            raise StyleError(f"The quality {self.quality!r} is unknown. Choose one of {', '.join(_ITERATIONS)}.")
+        if not 0 <= self.style_weight < float("inf"):
+            raise StyleError(f"The style weight is {self.style_weight}. Give a number from 0 (the content alone) on; 3 is usual.")
+
+
+def refine(
+    network: LossNetwork,
+    content: Tensor | Picture,
+    look: Style | Sequence[Region] | Look,
+    finish: Finish | None = None,
+    *,
+    start: Tensor | None = None,
+    tile: int = 0,
+    progress: Progress | None = None,
+    show: Callable[[Tensor], None] | None = None,
+) -> Tensor:
+    """Refine `content` [B, 3, H, W], float RGB 0..1, until `network` finds it near to content and style; same batch, size and dtype.
+
+    `look` is what `stylize` takes: a Style, one for each picture, regions, or a Look with strength, mask, colour mode and scale; what
+    masks leave out stays bit for bit. The styles were measured by `network`, or by others and also by it (`Style.others`).
+    `start` [B or 1, 3, H, W] is what it begins with, such as a picture of `stylize` (default: `content` in the style's colours).
+    Larger pictures than `tile` pixels a side (0: chosen) are judged in tiles, with the gradient of one piece.
+    `progress(done, total)` is called after each iteration: raise from it to stop. `show` is given
+    the picture [1, 3, h, w] as it is by then.
+
+    The same input gives the same picture. Raises ImageError and StyleError for what cannot be used.
+    """
+    picture = content if isinstance(content, Picture) else Picture(content)
+    rgb = check_image(picture.rgb, "input image")
+    if min(rgb.shape[-2:]) < _SMALLEST:
+        height, width = rgb.shape[-2:]
+        raise ImageError(f"The picture has {width} x {height} pixels. To be refined it needs at least {_SMALLEST} a side: scale it up.")
+    look = judged_by(network, look if isinstance(look, Look) else Look.of(look))
+    count = look.count(len(rgb))
+    look = with_checked_masks(look, count)
+    alpha = None if picture.alpha is None else check_mask(picture.alpha, "alpha", len(rgb))
+    if start is not None and check_image(start, "start").shape[-2:] != rgb.shape[-2:]:
+        raise ImageError(f"The start has the size {tuple(start.shape[-2:])}, the picture {tuple(rgb.shape[-2:])}. Give them one size.")
+    stages = _stages(scaled(rgb.shape[-2:], look.scale), finish or Finish())
+    steps = Steps(progress, count * sum(stage.cost * stage.iterations for stage in stages))
+    out = torch.empty((count, *rgb.shape[1:]), dtype=rgb.dtype, device=rgb.device)
+    for i in range(count):
+        row = slice(i, i + 1)
+        own, planes = look.rows(row), None if alpha is None else usable(rows_of(alpha, row))
+        refiner = _Refiner(network, own, finish or Finish(), tile, steps, show or (lambda _: None))
+        out[row] = refiner(rows_of(rgb, row), planes, None if start is None else rows_of(start, row), stages)
+    return out
+
+
+def judged_by(network: LossNetwork, look: Look) -> Look:
+    """`look` with its styles as `network` sees them. Raises StyleError for one that it did not measure."""
+    regions = []
+    for region in look.regions:
+        style = region.style.seen_by(network.fingerprint)
+        if style is None:
+            label = f"The style {region.style.name!r}" if region.style.name else "The style"
+            raise StyleError(
+                f"{label} cannot be used to refine: it holds what the {region.style.architecture} encoder measures, and not what the loss "
+                "network does. Measure the style's picture with the loss network too."
+            )
+        network.check_style(style)
+        regions.append(replace(region, style=style))
+    return replace(look, regions=regions)
+
+
+class _Stage(NamedTuple):
+    """A part of the descent at one size."""
+
+    size: torch.Size
+    scale: int
+    """Halvings of the size."""
+    iterations: int
+
+    @property
+    def cost(self) -> int:
+        """What an iteration takes, relative to that of the coarsest stage."""
+        return 4 ** (SCALES - 1 - self.scale)
+
+
+def _stages(size: torch.Size, finish: Finish) -> list[_Stage]:
+    stages = []
+    for scale, iterations in zip(reversed(range(SCALES)), _ITERATIONS[finish.quality], strict=True):
+        smaller = scaled(size, 0.5**scale)
+        if not scale or min(smaller) >= _LEAST_SIDE:
+            stages.append(_Stage(smaller, scale, iterations))
+    return stages
+
+
+@dataclass(frozen=True)
+class _Refiner:
+    """Refines one picture."""
+
+    network: LossNetwork
+    look: Look
+    finish: Finish
+    tile: int
+    steps: Steps
+    show: Callable[[Tensor], None]
+
+    def __call__(self, rgb: Tensor, alpha: Tensor | None, start: Tensor | None, stages: Sequence[_Stage]) -> Tensor:
+        """What becomes of `rgb` [1, 3, H, W]."""
+        if not self.look.strength:
+            self.steps(sum(stage.cost * stage.iterations for stage in stages))
+            return rgb
+        content = wide(rgb.to(self.network.device))
+        picture = None if start is None else wide(start.to(content.device))
+        for stage in stages:
+            seen = resize(content, stage.size)
+            aim = self._aim(stage, seen, None if alpha is None else resize(wide(alpha.to(content.device)), stage.size))
+            judgement = Judgement(self.network, seen, aim.measured, self.tile)
+            measured = replace(judgement.content, colors=tuple(color_moments(seen, mask) for mask in aim.measured))
+            picture = aim.recolor(measured)(seen).clamp_(0, 1) if picture is None else resize(picture, stage.size)
+            pairs = [aim.pairs(measured, 1 + level) for level in range(len(LEVEL_STRIDES))]
+            demand = Demand([[target for _, target in levels] for levels in zip(*pairs, strict=True)], self.finish.style_weight)
+            shown = aim.shown(measured)
+            picture = self._descended(picture, seen, shown, partial(judgement, demand=demand), stage)
+            if stage is stages[-1]:
+                picture = lay_over(seen, apply_color_mode(self.look.color, seen, picture.clamp_(0, 1), aim.counted), shown)
+        assert picture is not None  # there is at least one stage
+        return laid_back(picture.to(rgb), rgb, self.look)
+
+    def _aim(self, stage: _Stage, content: Tensor, alpha: Tensor | None) -> Aim:
+        """The colours of every region's style and its features at the size of a stage."""
+        levels, first = len(LEVEL_STRIDES), 1 + stage.scale * len(LEVEL_STRIDES)
+        styles = [region.style.to(content.device).levels for region in self.look.regions]
+        coverage = coverage_of(self.look, content, alpha)
+        return Aim([[own[0], *own[first : first + levels]] for own in styles], coverage, self.look.strength).ready(content.device, content)
+
+    def _descended(self, picture: Tensor, content: Tensor, shown: Tensor | None, judge: _Judge, stage: _Stage) -> Tensor:
+        """`picture` after the iterations of a stage. What is judged is what will be seen: the picture laid over the content."""
+        left = stage.iterations
+
+        def judged(place: Tensor) -> tuple[float, Tensor]:
+            loss, gradient = judge(place if shown is None else torch.lerp(content, place, shown))
+            return loss, gradient if shown is None else gradient * shown
+
+        def after(place: Tensor) -> None:
+            nonlocal left
+            left -= 1
+            self.steps(stage.cost)
+            self.show(place)
+
+        picture = descend(judged, picture, stage.iterations, after)
+        self.steps(left * stage.cost)
+        return picture

@@ -16,6 +16,7 @@ BELOW = {
     "weights": {"adain"},
     "training": {"adain", "weights"},
     "nodes": {"adain", "weights"},
+    "transforms": {"adain", "weights"},
     "app": {"adain", "weights"},
     "cli": {"adain", "weights", "app"},
 }

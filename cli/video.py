@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import signal
-import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -22,11 +18,10 @@ from ..adain.media.images import read_mask
 from ..adain.style import Style
 from ..adain.temporal import Shots, Stability, Task, measure_shots, paint_frames
 from ..adain.video.keyframes import Keyframes, StyleTrack
-from .messages import say, tell
+from .clips import ENCODING, add_clip_options, asked_to_stop, check_clip, write_clip
 from .options import (
     add_mask,
     add_model_options,
-    add_overwrite,
     add_style_size,
     expand_styles,
     load_model,
@@ -38,7 +33,6 @@ from .options import (
     share,
     size,
 )
-from .targets import check_new
 
 if TYPE_CHECKING:
     from ..adain.media.video_files.convert import Frame
@@ -47,12 +41,10 @@ if TYPE_CHECKING:
 
 
 def _video(options: argparse.Namespace) -> int:
-    from ..adain.media.video_files.convert import Encoding, convert, frames, partial_of
+    from ..adain.media.video_files.convert import frames
 
     output = Path(options.output)
-    if not output.suffix:
-        raise VideoError(f"{output} has no extension that would say what to write. Give a name that ends in .mp4, .mkv, .mov or .webm.")
-    _check_is_new(output, partial_of(output), options)
+    check_clip(options)
     stability = _stability(options)
     keyframes = _keyframes(options.keyframes) if options.keyframes else None
     if keyframes and keyframes.weights and options.weights:
@@ -76,9 +68,7 @@ def _video(options: argparse.Namespace) -> int:
             yield Task(frame.image, frame.index, look, frame.painted)
 
     by_shot = options.moments == "shot"
-    encoding = Encoding(options.codec, options.crf, options.preset, options.pixel_format)
-    with tqdm(unit="frame", disable=None) as bar, _asked_to_stop() as stopped:
-        finished = 0
+    with asked_to_stop() as stopped:
 
         def measured() -> Shots:
             with tqdm(desc="measuring", unit="frame", disable=None) as measuring:
@@ -96,42 +86,7 @@ def _video(options: argparse.Namespace) -> int:
             shots = measured() if by_shot else None  # here, so that what cannot be done is found out before
             yield from paint_frames(model, tasks(shown), stability, chunk=options.batch, shots=shots)
 
-        def progress(done: int, total: int) -> None:
-            nonlocal finished
-            finished = done  # a bar that is not shown does not count
-            if bar.total is None:
-                bar.total, bar.n, bar.initial = total or None, done, done  # after --resume only the rest counts for the rate
-            bar.update(done - bar.n)
-            if stopped.is_set():
-                raise KeyboardInterrupt
-
-        try:
-            convert(
-                options.input,
-                output,
-                paint,
-                encoding=encoding,
-                settings=_settings(options, model.fingerprint),
-                resume=options.resume,
-                warmup=stability.warmup,
-                report=tell,
-                progress=progress,
-            )
-        except KeyboardInterrupt:
-            kept = f"; they can be played in {partial_of(output)}, and --resume goes on from there" if finished else ""
-            tell(f"stopped after {finished} frames{kept}")
-            return 1
-    say(output.resolve())
-    return 0
-
-
-def _check_is_new(output: Path, partial: Path, options: argparse.Namespace) -> None:
-    """Nothing that is there already is written over unless that is asked for."""
-    if options.overwrite and options.resume:
-        raise VideoError("--overwrite begins anew, --resume goes on. Leave one of them out.")
-    check_new(output, options.overwrite, [options.input])
-    if os.path.exists(partial) and not (options.resume or options.overwrite):
-        raise VideoError(f"An interrupted run has left {partial}. Give --resume to go on with it, or --overwrite to begin anew.")
+        return write_clip(options, paint, _settings(options, model.fingerprint), stopped, stability.warmup)
 
 
 def _stability(options: argparse.Namespace) -> Stability:
@@ -160,29 +115,9 @@ def _settings(options: argparse.Namespace, fingerprint: str) -> str:
     """All that the pictures and their encoding depend on: what a resumed run must have in common with the one before."""
     names = ("style", "weights", "strength", "color", "style_size", "dtype", "moments", "radius", "hold", "flow")
     masks = ("mask", "invert_mask", "grow", "feather")
-    encoding = ("codec", "crf", "preset", "pixel_format")
-    values: dict[str, Any] = {name: getattr(options, name) for name in (*names, *masks, *encoding)}
+    values: dict[str, Any] = {name: getattr(options, name) for name in (*names, *masks, *ENCODING)}
     values["keyframes"] = Path(options.keyframes).read_text(encoding="utf-8") if options.keyframes else None
     return json.dumps({**values, "model": fingerprint[:12]}, sort_keys=True)
-
-
-@contextmanager
-def _asked_to_stop() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C sets, so that the frame at hand is finished; the second one interrupts at once."""
-    event = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield event
-        return
-
-    def handle(*_: object) -> None:
-        event.set()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    before = signal.signal(signal.SIGINT, handle)
-    try:
-        yield event
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -221,14 +156,6 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help=f"how much of the previous frame stays where nothing changes, default {defaults.hold}",
     )
     group.add_argument("--flow", action="store_true", help="hold what moves as well, by optical flow (needs opencv-python-headless)")
-    group = command.add_argument_group("encoding")
-    group.add_argument(
-        "--codec", default="", help="an encoder of FFmpeg: libx264, libx265, libvpx-vp9, libsvtav1, ffv1, ... (default: by OUT)"
-    )
-    group.add_argument("--crf", type=float, help="constant rate factor: lower is better and larger (default: visually lossless)")
-    group.add_argument("--preset", default="", help="the encoder's speed, such as fast or slow (default for libx264: veryfast)")
-    group.add_argument("--pixel-format", default="", help="such as yuv420p or yuv444p10le (default: the video's)")
-    command.add_argument("--resume", action="store_true", help="go on with what an interrupted run has left")
-    add_overwrite(command)
+    add_clip_options(command)
     command.add_argument("--batch", type=size, default=0, help="frames painted together (default: 1 on a CPU, else by their size)")
     add_model_options(command)

@@ -9,6 +9,7 @@
 from . import latents
 from .color import match_colors
 from .errors import AdaINError, ImageError, ModelError, StyleError
+from .grading import ColorMatch
 from .look import Look, Region
 from .media.images import read_mask, read_picture, write_picture
 from .model import StyleTransferModel
@@ -17,6 +18,7 @@ from .stylize import stylize
 
 __all__ = [
     "AdaINError",
+    "ColorMatch",
     "ImageError",
     "Look",
     "ModelError",

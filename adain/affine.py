@@ -51,6 +51,24 @@ def affine(content: Statistics, target: Statistics) -> Affine:
     return Affine(scale, target.mean - (scale @ content.mean[..., None])[..., 0])
 
 
+def extrapolated(move: Affine, mean: Tensor, strength: float) -> Affine:
+    """The map x + `strength` (A x + B - x) of a `move` between statistics, `strength` >= 1; `mean` [B, C] is the mean of what is moved.
+
+    Contrast that `move` lowers goes down to nothing at most: below 0 it would turn round, and light become dark.
+    """
+    if strength == 1:
+        return move
+    mean = mean.to(move.shift)
+    if move.scale.ndim == 3:
+        values, vectors = torch.linalg.eigh(move.scale.cpu().double())  # symmetric: the linear optimal transport is
+        further = (1 + strength * (values - 1)).clamp_min(0)
+        scale = ((vectors * further[..., None, :]) @ vectors.transpose(-1, -2)).to(move.scale)
+        reached = (move.scale @ mean[..., None])[..., 0] + move.shift
+        return Affine(scale, torch.lerp(mean, reached, strength) - (scale @ mean[..., None])[..., 0])
+    scale = (1 + strength * (move.scale - 1)).clamp_min(0)
+    return Affine(scale, torch.lerp(mean, move.scale * mean + move.shift, strength) - scale * mean)
+
+
 class RegionWeights:
     """How K regions share each pixel: [B or 1, K, H, W], sums of 1, at any resolution."""
 

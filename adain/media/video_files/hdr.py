@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ...color_spaces import from_light, to_light
+
 WHITE = 203.0
 """Nits of diffuse white."""
 
@@ -46,12 +48,11 @@ def to_srgb(values: Tensor, transfer: int, primaries: int, peak: float = PEAK) -
     elif transfer == LINEAR:
         light = values
     else:
-        light = torch.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+        light = to_light(values)
     if primaries in _TO_BT709:
         matrix = torch.tensor(_TO_BT709[primaries], dtype=light.dtype, device=light.device)
         light = torch.einsum("ij,...jhw->...ihw", matrix, light)
-    light = light.clamp(0, 1)
-    return torch.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
+    return from_light(light.clamp(0, 1))
 
 
 def _nits(values: Tensor) -> Tensor:

@@ -17,8 +17,9 @@ BELOW = {
     "training": {"adain", "weights"},
     "nodes": {"adain", "weights"},
     "transforms": {"adain", "weights"},
+    "datasets": {"adain", "weights"},
     "app": {"adain", "weights"},
-    "cli": {"adain", "weights", "app"},
+    "cli": {"adain", "weights", "app", "datasets"},
 }
 """The rooms, and those that each may import from."""
 

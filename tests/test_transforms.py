@@ -86,7 +86,7 @@ def test_channels_and_dtypes_stay(channels, dtype):
 def test_boxes_masks_and_labels_are_untouched(rgb):
     sample = {
         "image": tv_tensors.Image(bytes_of(rgb)[0]),
-        "boxes": tv_tensors.BoundingBoxes([[1, 2, 20, 30]], format="XYXY", canvas_size=(40, 56)),
+        "boxes": tv_tensors.BoundingBoxes(torch.tensor([[1, 2, 20, 30]]), format="XYXY", canvas_size=(40, 56)),  # pyright: ignore[reportCallIssue] - it has two ways to be called
         "mask": tv_tensors.Mask(torch.randint(2, (1, 40, 56), dtype=torch.uint8)),
         "label": torch.tensor(3),
     }

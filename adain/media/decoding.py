@@ -11,7 +11,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,18 @@ _TURNS = {
 }
 
 
-def decode(path: Path) -> tuple[Tensor, Tensor | None, Metadata]:
+@dataclass(frozen=True)
+class Encoded:
+    """The bytes of an image file that lies in no folder but in an archive or a table, and its name for messages."""
+
+    data: bytes = field(repr=False)
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def decode(path: Path | Encoded) -> tuple[Tensor, Tensor | None, Metadata]:
     """RGB [1, 3, H, W] and alpha [1, 1, H, W] (None if the file has none) of the file at `path`, float32, and what is to be kept.
 
     Raises ImageError if it cannot be read whole.
@@ -130,10 +141,13 @@ def _quiet() -> Iterator[None]:
 
 
 @contextmanager
-def _errors(path: Path) -> Iterator[None]:
+def _errors(path: Path | Encoded) -> Iterator[None]:
     """Raise whatever goes wrong inside as an ImageError about the file at `path`."""
     try:
-        check_file(path, "an image file", ImageError)
+        if isinstance(path, Path):
+            check_file(path, "an image file", ImageError)
+        elif not path.data:
+            raise ImageError(f"{path} is empty. Save or download it again.")
         with _quiet():
             yield
     except ImageError:
@@ -150,15 +164,18 @@ def _errors(path: Path) -> Iterator[None]:
         raise ImageError(f"{path} cannot be read as an image ({reason(error)}). The file is probably truncated or damaged.") from error
 
 
-def _what_is_wrong(path: Path) -> str:
-    with path.open("rb") as file:
-        head = file.read(12)
+def _what_is_wrong(path: Path | Encoded) -> str:
+    if isinstance(path, Path):
+        with path.open("rb") as file:
+            head = file.read(12)
+    else:
+        head = path.data[:12]
     modern = _MODERN.get(head[8:12]) if head[4:8] == b"ftyp" else None
     if modern and {"AVIF": "AVIF", "HEIC": "HEIF"}[modern] in _formats():
         return f"cannot be read as an image. The {modern} file is probably truncated or damaged."
     if modern:
         return f"is an {modern} picture, which needs {_NEEDS[modern]}."
-    if path.name.startswith("._"):
+    if path.name.rpartition("/")[2].startswith("._"):
         return "is not an image but what macOS notes about one on foreign disks. Leave it out."
     return "is not an image that can be read here. Expected PNG, JPEG, WebP, TIFF, HEIC, AVIF or the like."
 
@@ -240,14 +257,14 @@ class _Pixels:
         return self.transform.apply(band if band.mode == mode else band.convert(mode))
 
 
-def _load(path: Path) -> _Pixels:
+def _load(path: Path | Encoded) -> _Pixels:
     try:
-        return _pixels(path)
+        return _pixels(path if isinstance(path, Path) else path.data)
     except ValueError as error:
         if "MAX_TEXT" not in str(error):
             raise
     # Workflows of a megabyte and more are written into PNG files; nothing here reads them.
-    return _pixels(_without_text(path.read_bytes()))
+    return _pixels(_without_text(path.read_bytes() if isinstance(path, Path) else path.data))
 
 
 def _pixels(source: Path | bytes) -> _Pixels:

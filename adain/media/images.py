@@ -16,7 +16,7 @@ from ..errors import ImageError, reason
 from ..precision import to_bytes
 from ..resample import resize
 from .atomic import replacing
-from .decoding import decode
+from .decoding import Encoded, decode
 from .metadata import Metadata
 from .profiles import srgb
 from .transparency import fill_hidden
@@ -55,12 +55,12 @@ class Picture:
         return replace(self, rgb=resize(self.rgb, size), alpha=None if self.alpha is None else resize(self.alpha, size))
 
 
-def read_picture(path: str | os.PathLike[str]) -> Picture:
-    """Read an image file, upright and in sRGB: grey, palette, 16-bit, CMYK, RGBA, EXIF-rotated, with colour profile.
+def read_picture(path: str | os.PathLike[str] | Encoded) -> Picture:
+    """Read an image file, or its bytes, upright and in sRGB: grey, palette, 16-bit, CMYK, RGBA, EXIF-rotated, with colour profile.
 
     HEIC needs the package pillow-heif. Raises ImageError with the reason if it cannot be read whole.
     """
-    rgb, alpha, metadata = decode(Path(path))
+    rgb, alpha, metadata = decode(path if isinstance(path, Encoded) else Path(path))
     if alpha is not None:
         fill_hidden(rgb, alpha)
     return Picture(rgb, alpha, metadata)

@@ -35,7 +35,7 @@ def descend(function: Callable[[Tensor], tuple[float, Tensor]], start: Tensor, l
     L-BFGS without a line search; from the lowest place it begins again when it gets lost. `after` is given each place that was looked at.
     Where the function is not finite, the descent ends, with a warning.
     """
-    best, least, left = start, math.inf, looks
+    best, least, left = start.contiguous(), math.inf, looks
     lowest: list[float] = []  # after each look
     scale = _STRIDE * start.numel()  # the optimizer's first step changes its numbers by 1 in all
     while left:
@@ -60,7 +60,7 @@ def descend(function: Callable[[Tensor], tuple[float, Tensor]], start: Tensor, l
                 raise _LostError
             if value > _ROSE * least:
                 raise _LostError
-            place.grad = gradient * scale
+            place.grad = (gradient * scale).contiguous()
             return torch.tensor(value)
 
         with suppress(_LostError):

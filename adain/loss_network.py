@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -18,6 +19,9 @@ LEVEL_STRIDES = (1, 2, 4, 8)
 """Pixels for each cell of relu1_1, relu2_1, relu3_1 and relu4_1."""
 
 LEVEL_CHANNELS = (64, 128, 256, 512)
+
+_LEAST_ACTIVE = 1e-2
+"""A channel that is active less than that, on average, is not scaled up any further."""
 
 SCALES = 3
 """A style is measured at its size, at half of it and at a quarter: pictures are refined from coarse to fine."""
@@ -75,6 +79,36 @@ class LossNetwork(FeatureNetwork):
                 features.append(x if aux is None else _layer(aux, x))
         return features
 
+    def seal(self) -> None:
+        """Record the fingerprint of the layers from conv1_2 to conv3_4.
+
+        They are the same numbers in every copy of a network. How colours are folded into the first layer is up to who reads it, and
+        copies of the last one may be rounded.
+        """
+        digest = hashlib.sha256(self.architecture.encode())
+        for name in ENCODER[1:-1]:
+            if name != "pool":
+                digest.update(self.encoder.get_submodule(name).get_parameter("weight").float().cpu().contiguous().numpy().tobytes())
+        self.fingerprint = digest.hexdigest()
+
+    @torch.no_grad()
+    def normalize(self, images: Sequence[Tensor]) -> None:
+        """Scale the channels of the four levels so that their mean activation over `images` [1, 3, H, W] is 1; the fingerprint stays.
+
+        What a level sees of a picture stays too, but for its unit.
+        """
+        means = [torch.stack(level).mean(0) for level in zip(*([f.mean((0, 2, 3)) for f in self(image)] for image in images), strict=True)]
+        convs = [name for name in ENCODER if name != "pool"]
+        for mean, name in zip(means, (name for name in convs if name.endswith("_1")), strict=True):
+            scale = 1 / mean.clamp_min(_LEAST_ACTIVE)
+            distilled = hasattr(self.encoder, f"{name}_aux")
+            conv = self.encoder.get_submodule(f"{name}_aux" if distilled else name)
+            conv.get_parameter("weight").mul_(scale[:, None, None, None])
+            conv.get_parameter("bias").mul_(scale)
+            if not distilled and name != convs[-1]:
+                after = self.encoder.get_submodule(convs[convs.index(name) + 1])
+                after.get_parameter("weight").div_(scale[None, :, None, None])
+
     def encode(self, image: Tensor) -> list[Tensor]:
         features = self(image)
         for _ in range(SCALES - 1):
@@ -103,13 +137,14 @@ class _ConvReLU(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         reach = weight.shape[-1] // 2
         y = F.conv2d(_reflected(x) if reach else x, weight, bias).relu_()
-        ctx.save_for_backward(y, weight)
+        ctx.save_for_backward(y)
+        ctx.weight = weight  # may have been loaded in inference mode, and never changes
         ctx.input = x.shape
         return y
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None, None]:
-        y, weight = ctx.saved_tensors
+        (y,), weight = ctx.saved_tensors, ctx.weight
         reach = weight.shape[-1] // 2
         batch, channels, height, width = ctx.input
         before = y.new_empty(()).expand(batch, channels, height + 2 * reach, width + 2 * reach)  # only its shape is asked for

@@ -101,7 +101,9 @@ def refine(
         row = slice(i, i + 1)
         own, planes = look.rows(row), None if alpha is None else usable(rows_of(alpha, row))
         refiner = _Refiner(network, own, finish or Finish(), tile, steps, show or (lambda _: None))
-        out[row] = refiner(rows_of(rgb, row), planes, None if start is None else rows_of(start, row), stages)
+        with torch.inference_mode(False):
+            painted = refiner(rows_of(rgb, row), planes, None if start is None else rows_of(start, row), stages)
+        out[row] = painted
     return out
 
 
@@ -160,8 +162,9 @@ class _Refiner:
         if not self.look.strength:
             self.steps(sum(stage.cost * stage.iterations for stage in stages))
             return rgb
-        content = wide(rgb.to(self.network.device))
-        picture = None if start is None else wide(start.to(content.device))
+        # Copies: ComfyUI hands over tensors of inference mode, which no gradient goes through. In one layout, for one order of summation.
+        content = wide(rgb.to(self.network.device)).clone(memory_format=torch.contiguous_format)
+        picture = None if start is None else wide(start.to(content.device)).clone(memory_format=torch.contiguous_format)
         for stage in stages:
             seen = resize(content, stage.size)
             aim = self._aim(stage, seen, None if alpha is None else resize(wide(alpha.to(content.device)), stage.size))
@@ -195,8 +198,8 @@ class _Refiner:
         def after(place: Tensor) -> None:
             nonlocal left
             left -= 1
-            self.steps(stage.cost)
             self.show(place)
+            self.steps(stage.cost)
 
         picture = descend(judged, picture, stage.iterations, after)
         self.steps(left * stage.cost)

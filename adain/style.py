@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +16,13 @@ from .media.tensor_files import open_tensors, save_tensors
 from .moments import Statistics, blend
 
 _FORMAT = "adain-style-1"
+_FORMAT_OF_SEVERAL = "adain-style-2"
+"""A style that several networks measured; who reads only the first format must not take it for damaged."""
+
+_OTHER = "other{}."
+"""Before the names of what another network measured, by its number."""
+
+_INCOMPLETE = "{} is damaged: its statistics or the name of its model are incomplete. Save the style again."
 
 _LARGEST = 1e4
 """No encoder makes larger features. Larger numbers come from damage, and would overflow while a picture is painted."""
@@ -96,10 +103,12 @@ class Style:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a safetensors file of a few kB, float32. Raises StyleError if it cannot be written."""
-        tensors = {}
-        for i, level in enumerate(self.levels):
-            tensors[f"level{i}.mean"], tensors[f"level{i}.std"] = level.mean.float().cpu(), level.std.float().cpu()
-        metadata = {"format": _FORMAT, "fingerprint": self.fingerprint, "architecture": self.architecture, "name": self.name}
+        metadata = {"format": _FORMAT_OF_SEVERAL if self.others else _FORMAT, "name": self.name}
+        tensors: dict[str, Tensor] = {}
+        for style, prefix in [(self, ""), *((other, _OTHER.format(i)) for i, other in enumerate(self.others))]:
+            for i, level in enumerate(style.levels):
+                tensors[f"{prefix}level{i}.mean"], tensors[f"{prefix}level{i}.std"] = level.mean.float().cpu(), level.std.float().cpu()
+            metadata |= {f"{prefix}fingerprint": style.fingerprint, f"{prefix}architecture": style.architecture}
         try:
             save_tensors(tensors, path, metadata)
         except (SafetensorError, OSError) as error:
@@ -112,29 +121,39 @@ class Style:
         if not path.is_file():
             raise StyleError(f"There is no style file at {path}. Make one with `adain style save`.")
         tensors, metadata = open_tensors(path, StyleError)
-        if metadata.get("format") != _FORMAT:
+        if metadata.get("format") not in (_FORMAT, _FORMAT_OF_SEVERAL):
             raise StyleError(f"{path} is a safetensors file but not a style: its metadata lacks format={_FORMAT}. Choose a saved style.")
-        levels: list[Statistics] = []
-        while (mean := tensors.get(f"level{len(levels)}.mean")) is not None:
-            std = tensors.get(f"level{len(levels)}.std")
-            if std is None or mean.ndim != 2 or not mean.numel() or std.shape not in (mean.shape, (*mean.shape, mean.shape[1])):
-                raise StyleError(f"{path} is damaged: part {len(levels) + 1} of its statistics is incomplete. Save the style again.")
-            # Copies: what is mapped from a file keeps it from being replaced on Windows.
-            levels.append(Statistics(mean.to(torch.float32, copy=True), std.to(torch.float32, copy=True)))
-            if not _plausible(levels[-1]):
-                raise StyleError(
-                    f"{path} is damaged: part {len(levels)} of its statistics is not finite, or no picture has such. Save the style again."
-                )
-        sizes = {len(level.mean) for level in levels}
-        if len(sizes) != 1 or len(tensors) != 2 * len(levels) or not metadata.keys() >= {"fingerprint", "architecture"}:
-            raise StyleError(f"{path} is damaged: its statistics or the name of its model are incomplete. Save the style again.")
         # Control characters of a foreign file's name could command a terminal.
         name = "".join(c for c in metadata.get("name", "") if c.isprintable())
-        return Style(tuple(levels), metadata["fingerprint"], metadata["architecture"], name)
+        style = _read(path, tensors, metadata, "", name)
+        others = []
+        while f"{(prefix := _OTHER.format(len(others)))}fingerprint" in metadata:
+            others.append(_read(path, tensors, metadata, prefix, name))
+        if len(tensors) != 2 * sum(len(one.levels) for one in (style, *others)) or {len(style)} != {len(one) for one in (style, *others)}:
+            raise StyleError(_INCOMPLETE.format(path))
+        return replace(style, others=tuple(others))
 
     def _map(self, function: Callable[[Tensor], Tensor]) -> Style:
         levels = tuple(Statistics(function(mean), function(std)) for mean, std in self.levels)
         return replace(self, levels=levels, others=tuple(other._map(function) for other in self.others))
+
+
+def _read(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str], prefix: str, name: str) -> Style:
+    """What one network measured, whose tensors and metadata in the file at `path` begin with `prefix`."""
+    levels: list[Statistics] = []
+    while (mean := tensors.get(f"{prefix}level{len(levels)}.mean")) is not None:
+        std = tensors.get(f"{prefix}level{len(levels)}.std")
+        if std is None or mean.ndim != 2 or not mean.numel() or std.shape not in (mean.shape, (*mean.shape, mean.shape[1])):
+            raise StyleError(f"{path} is damaged: part {len(levels) + 1} of its statistics is incomplete. Save the style again.")
+        # Copies: what is mapped from a file keeps it from being replaced on Windows.
+        levels.append(Statistics(mean.to(torch.float32, copy=True), std.to(torch.float32, copy=True)))
+        if not _plausible(levels[-1]):
+            raise StyleError(
+                f"{path} is damaged: part {len(levels)} of its statistics is not finite, or no picture has such. Save the style again."
+            )
+    if len({len(level.mean) for level in levels}) != 1 or not metadata.keys() >= {f"{prefix}fingerprint", f"{prefix}architecture"}:
+        raise StyleError(_INCOMPLETE.format(path))
+    return Style(tuple(levels), metadata[f"{prefix}fingerprint"], metadata[f"{prefix}architecture"], name)
 
 
 def _plausible(level: Statistics) -> bool:

@@ -20,6 +20,7 @@ from .subcommands import add_debug
 
 COMMANDS = {
     "stylize": "paint pictures in a style",
+    "refine": "finish pictures: a style's own strokes, in seconds to minutes",
     "video": "paint a video with less flicker; sound is copied",
     "demo": "paint sample pictures in embedded styles, offline",
     "app": "serve the demo app to a browser",

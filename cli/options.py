@@ -6,6 +6,7 @@ import argparse
 import os
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,12 @@ import torch
 
 from .. import weights as weight_files
 from ..adain.errors import AdaINError, ImageError, StyleError
+from ..adain.look import Look
+from ..adain.loss_network import LossNetwork
 from ..adain.masks import MOST_PIXELS, MaskEdit
 from ..adain.media.images import read_picture
 from ..adain.model import StyleTransferModel
+from ..adain.refine import judged_by
 from ..adain.style import Style, normalized_weights
 from ..weights import presets
 from .inputs import find_images
@@ -28,8 +32,18 @@ def expand_styles(names: Sequence[str], output: Path | None = None) -> list[str]
     return [str(found.path) for name in names for found in find_images([name], output).pictures]
 
 
-def read_style(name: str, model: StyleTransferModel, size: int) -> Style:
-    """A style from an image, a saved style file, or the name of a preset."""
+def read_style(name: str, model: StyleTransferModel, size: int, judge: LossNetwork | None = None) -> Style:
+    """A style from an image, a saved style file, or the name of a preset; one that `judge` has measured too, if there is one.
+
+    Raises StyleError if it did not.
+    """
+    style = _read_style(name, model, size, judge)
+    if judge is not None:
+        judged_by(judge, Look.of(style))
+    return style
+
+
+def _read_style(name: str, model: StyleTransferModel, size: int, judge: LossNetwork | None) -> Style:
     file = Path(name)
     if file.suffix == ".safetensors":
         style = Style.load(file)
@@ -37,7 +51,9 @@ def read_style(name: str, model: StyleTransferModel, size: int) -> Style:
         return style
     if not os.path.exists(file) and not file.suffix:
         return presets.load_preset(model, name)
-    return model.encode_style(read_picture(file), size=size, name=file.stem)
+    picture = read_picture(file)
+    others = () if judge is None else (judge.encode_style(picture, size=size, name=file.stem),)
+    return replace(model.encode_style(picture, size=size, name=file.stem), others=others)
 
 
 def load_model(options: argparse.Namespace) -> StyleTransferModel:
@@ -124,6 +140,10 @@ def numbers(text: str) -> list[float]:
 
 def share(text: str) -> float:
     return _checked(text, float, lambda v: 0 <= v <= 1, "a number from 0 to 1")
+
+
+def above_zero(text: str) -> float:
+    return _checked(text, float, lambda v: 0 < v < float("inf"), "a number above 0")
 
 
 def size(text: str) -> int:

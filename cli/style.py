@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from ..adain.media.images import read_mask, read_picture
 from ..adain.style import Style
+from ..weights.loss_network import JUDGE, load_judge
 from .messages import say
 from .options import add_model_options, add_overwrite, add_style_size, load_model, make_folder, path
 from .subcommands import add_command
@@ -19,6 +21,9 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     save.add_argument("image", type=path, metavar="IMAGE")
     save.add_argument("-o", "--output", type=path, required=True, metavar="OUT.safetensors")
     save.add_argument("--mask", type=path, metavar="FILE", help="white on the part of the image that is the style")
+    save.add_argument(
+        "--judge", type=path, nargs="?", const=JUDGE, metavar="FILE_OR_ID", help=f"measure it for `adain refine` too (default {JUDGE})"
+    )
     add_style_size(save)
     add_overwrite(save)
     add_model_options(save)
@@ -32,7 +37,11 @@ def _save(options: argparse.Namespace) -> int:
     check_new(output, options.overwrite, [options.model] if options.model else [])
     model = load_model(options)
     mask = read_mask(options.mask) if options.mask else None
-    style = model.encode_style(read_picture(options.image), mask, options.style_size, Path(options.image).stem)
+    picture, name = read_picture(options.image), Path(options.image).stem
+    style = model.encode_style(picture, mask, options.style_size, name)
+    if options.judge:
+        judge = load_judge(options.judge, options.device)
+        style = replace(style, others=(judge.encode_style(picture, mask, options.style_size, name),))
     make_folder(output.parent)
     style.save(output)
     say(output.resolve())
@@ -41,10 +50,15 @@ def _save(options: argparse.Namespace) -> int:
 
 def _show(options: argparse.Namespace) -> int:
     style = Style.load(options.style)
-    say(f"{style.name or 'unnamed'}: {len(style)} style for the {style.architecture} encoder {style.fingerprint[:12]}")
+    for own in (style, *style.others):
+        say(f"{style.name or 'unnamed'}: {len(own)} style for the {own.architecture} encoder {own.fingerprint[:12]}")
+        _describe(own)
+    return 0
+
+
+def _describe(style: Style) -> None:
     for level in style.levels:
         matrix = level.std.ndim == 3
         deviation = level.std.diagonal(dim1=-2, dim2=-1) if matrix else level.std
         kind = "colours" if matrix else f"{level.mean.shape[1]} channels"
         say(f"{kind}: mean {level.mean.mean():.4f}, deviation {deviation.mean():.4f}")
-    return 0

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple, get_args
+from typing import NamedTuple, TypeAlias, get_args
 
 from torch import Tensor
 from tqdm import tqdm
@@ -14,6 +14,7 @@ from tqdm import tqdm
 from ..adain.color import ColorMode
 from ..adain.errors import ImageError, StyleError
 from ..adain.look import Look
+from ..adain.loss_network import LossNetwork
 from ..adain.media.decoding import count_frames
 from ..adain.media.images import OPAQUE, Picture, read_mask, read_picture, write_picture
 from ..adain.model import StyleTransferModel
@@ -22,6 +23,7 @@ from ..adain.style import Style
 from ..adain.stylize import stylize
 from ..adain.tiling.large import Request, check_format, is_large, stylize_file
 from ..adain.tiling.workspace import left_over
+from .finish import add_finish, load_judge_of, refined
 from .inputs import find_images
 from .messages import say, tell
 from .options import (
@@ -48,11 +50,13 @@ examples:
   adain stylize photo.jpg --style great-wave -o painted.png
   adain stylize photos/ --style painting.jpg -o painted/ --skip-existing
   adain stylize photo.jpg --style a.jpg --style b.jpg --weights 1,0.5 --strength 0.7 -o blend.png
+  adain stylize photo.jpg --style great-wave --refine good -o finished.png
   adain stylize photos/ --style paintings/ --pairs --format jpg --quality 90 -o painted/
   adain stylize --style venice -o painted.png -- -a-name-with-a-dash.jpg"""
 
 
-def add_arguments(command: argparse.ArgumentParser) -> None:
+def add_arguments(command: argparse.ArgumentParser, refine: str | None = None) -> None:
+    """`refine` is how far pictures are refined if nothing is said."""
     command.set_defaults(run=_stylize)
     command.epilog = _EXAMPLES
     command.add_argument("content", nargs="+", type=path, metavar="PICTURE", help="image files, patterns, or folders to walk")
@@ -86,6 +90,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--quiet", action="store_true", help="no progress bar, and no names of what was painted")
     add_style_size(command)
     add_model_options(command)
+    add_finish(command, refine)
 
 
 def _stylize(options: argparse.Namespace) -> int:
@@ -108,8 +113,8 @@ def _stylize(options: argparse.Namespace) -> int:
     small = [target for target in targets if target.content not in huge]
     _check_large(large, options)
     mask, edit = read_mask(options.mask) if options.mask and small else None, mask_edit(options)
-    model = load_model(options)
-    styles = _read_styles(names, options, model, targets, failures)
+    model, judge = load_model(options), load_judge_of(options)
+    styles = _read_styles(names, options, (model, judge), targets, failures)
     if styles:
         make_folder(folder)
 
@@ -125,15 +130,12 @@ def _stylize(options: argparse.Namespace) -> int:
                 painted: Iterable[Tensor] = ()
                 with failures.counted(len(wanted)):
                     contents = Picture.batch([loaded.picture for loaded, _ in wanted])
-                    painted = stylize(
-                        model,
-                        contents,
-                        styles[index],
-                        strength=options.strength,
-                        mask=None if mask is None else edit.checked(mask, contents.rgb.shape[-2:]),
-                        color=options.color,
-                        chunk=options.batch,
-                    )
+                    where = None if mask is None else edit.checked(mask, contents.rgb.shape[-2:])
+                    look = {"strength": options.strength, "mask": where, "color": options.color}
+                    if judge is None:
+                        painted = stylize(model, contents, styles[index], chunk=options.batch, **look)
+                    else:
+                        painted = refined(judge, options, contents, Look.of(styles[index], **look))
                 for (loaded, target), rgb in zip(wanted, painted, strict=False):  # none at all if that failed
                     with failures.counted(1):
                         if not _is_free(target, options):
@@ -167,6 +169,8 @@ class _Failures:
 
 def _check_large(targets: Sequence[Target], options: argparse.Namespace) -> None:
     for target in targets:
+        if options.refine:
+            raise ImageError(f"{target.content} is too large to be refined. Scale it down with --size, or paint it without --refine.")
         check_format(target.content, target.output)
         if left_over(target.output) and not (options.resume or options.overwrite):
             raise ImageError(
@@ -205,6 +209,10 @@ def _announce(options: argparse.Namespace, target: Target) -> None:
 # Inputs
 
 
+_Networks: TypeAlias = tuple[StyleTransferModel, LossNetwork | None]
+"""The model that paints and, if pictures are refined, the network that judges."""
+
+
 class _Loaded(NamedTuple):
     targets: Sequence[Target]
     picture: Picture
@@ -239,15 +247,16 @@ def _load(targets: Sequence[Target], size: int) -> _Loaded:
 
 
 def _read_styles(
-    names: Sequence[str], options: argparse.Namespace, model: StyleTransferModel, targets: Sequence[Target], failures: _Failures
+    names: Sequence[str], options: argparse.Namespace, networks: _Networks, targets: Sequence[Target], failures: _Failures
 ) -> dict[int, Style]:
     """The styles by the index that targets have: one blend of all, or with --pairs each of `names` that can be read."""
+    model, judge = networks
     if not options.pairs:
-        styles = [read_style(name, model, options.style_size) for name in names]
+        styles = [read_style(name, model, options.style_size, judge) for name in names]
         return {0: styles[0] if len(styles) == 1 and not options.weights else Style.blend(styles, options.weights)}
     found: dict[int, Style] = {}
     for i, name in enumerate(names):
         if wanted := sum(target.style == i for target in targets):
             with failures.counted(wanted):
-                found[i] = read_style(name, model, options.style_size)
+                found[i] = read_style(name, model, options.style_size, judge)
     return found

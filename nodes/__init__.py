@@ -11,6 +11,7 @@ from .guidance import GuideModel
 from .keyframes import StyleKeyframes
 from .latent import MatchLatent
 from .model import LoadModel
+from .refine import Refine
 from .samples import SamplePicture
 from .stability import StabilityOptions
 from .style_files import LoadStyle, SaveStyle
@@ -36,6 +37,7 @@ class AdaINExtension(ComfyExtension):
             BlendStyles,
             StyleRegion,
             Transfer,
+            Refine,
             Video,
             StabilityOptions,
             StyleKeyframes,

@@ -10,7 +10,8 @@ import comfy.model_management as mm
 from comfy.utils import ProgressBar
 
 from ..adain import ModelError
-from ..weights.catalog import Entry, State, entries
+from ..weights.catalog import Entry, State, entries, find_entry
+from ..weights.loss_network import JUDGE
 from . import folders
 
 _logger = logging.getLogger(__name__)
@@ -46,6 +47,23 @@ class Listed(NamedTuple):
             bar.update_absolute(done, total)
 
         return get(self.entry, self.folder, report)
+
+
+def judges() -> list[str]:
+    """The ids of the catalogue's networks that do not paint; the presets are measured by the first."""
+    try:
+        found = [entry.id for folder in folders.places(folders.MODELS) for entry in entries(folder) if not entry.architecture]
+    except ModelError:  # `choices` tells of it
+        found = []
+    return list(dict.fromkeys([JUDGE, *found]))
+
+
+def judge(name: str) -> Listed:
+    """The loss network of this id, in the folder that has it, else in the first one. Raises ModelError if there is none."""
+    places = [Listed(entry, folder) for folder in folders.places(folders.MODELS) if (entry := find_entry(name, folder))]
+    if not places:
+        raise ModelError(f"There is no loss network {name!r} in the catalogue. Choose one of: {', '.join(judges())}.")
+    return next((place for place in places if place.entry.state(place.folder) is State.DOWNLOADED), places[0])
 
 
 def find(choice: str) -> Listed | None:

@@ -16,8 +16,7 @@ from ..adain.color import keep_colors
 from ..adain.errors import counted
 from ..adain.media.images import Picture
 from ..adain.media.transparency import usable
-from ..adain.model import color_statistics
-from ..adain.moments import Statistics, channel_moments
+from ..adain.moments import Statistics, channel_moments, color_statistics
 from .frames import Reporter
 from .sockets import CATEGORY, ImageOut, chosen, from_image, to_image
 

@@ -45,6 +45,7 @@ StyleLink: TypeAlias = "Style | tuple[Region, ...] | TimedStyle"
 """One Style (of one or more rows), several, each with its region, or one that changes over time."""
 
 _Linked = TypeVar("_Linked")
+_Choice = TypeVar("_Choice", bound=str)
 
 ImageOut: TypeAlias = Any
 """An `io.NodeOutput`; comfy_api has no stubs that would say so."""
@@ -57,7 +58,7 @@ def linked(value: _Linked, name: str, error: type[AdaINError]) -> _Linked:
     return value
 
 
-def chosen(value: str, options: Iterable[str], name: str) -> str:
+def chosen(value: _Choice, options: Iterable[str], name: str) -> _Choice:
     """`value`, if it is one of `options`: ComfyUI checks what is chosen on the page, not what a link brings."""
     if value in options:
         return value

@@ -10,12 +10,15 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..adain import ImageError, ModelError, Region, Style, StyleError
+from ..adain.loss_network import LossNetwork
 from ..adain.masks import MaskEdit
 from ..adain.media.images import Picture
 from ..adain.media.transparency import filled
 from ..weights import load_preset, preset_names
+from ..weights.loss_network import JUDGE
 from ..weights.presets import FIRST_PRESET
-from .devices import ManagedModel
+from .catalog import judge
+from .devices import Managed, ManagedModel, open_judge
 from .masks import grow_input, invert_mask_input
 from .sockets import (
     CATEGORY,
@@ -79,6 +82,13 @@ class EncodeStyle(io.ComfyNode):
                     tooltip="Label of this style in Style Grid and in messages. Empty by default.",
                     advanced=True,
                 ),
+                io.Boolean.Input(
+                    "for_refine",
+                    default=False,
+                    optional=True,
+                    tooltip="Measure the picture for Refine too, with its loss network, which is downloaded on first use. Off by default.",
+                    advanced=True,
+                ),
             ],
             outputs=[
                 StyleSocket.Output(
@@ -89,10 +99,19 @@ class EncodeStyle(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, adain_model: ManagedModel, image: Tensor, batch: str, stroke_size: int, mask: Tensor | None = None, name: str = ""
+        cls,
+        adain_model: ManagedModel,
+        image: Tensor,
+        batch: str,
+        stroke_size: int,
+        mask: Tensor | None = None,
+        name: str = "",
+        for_refine: bool = False,
     ) -> ImageOut:
         one = chosen(batch, _BATCHES, "batch") == "average"
         style = encode(adain_model, image, mask, stroke_size, name)
+        if for_refine:
+            style = replace(style, others=(measured(loss_network(), image, mask, stroke_size, name),))
         return io.NodeOutput(style.average() if one else style)
 
 
@@ -100,12 +119,24 @@ def encode(
     managed: ManagedModel, image: Tensor, mask: Tensor | None = None, stroke_size: int = 0, name: str = "", label: str = "image"
 ) -> Style:
     """The Style of an IMAGE [S, H, W, C], one row per picture; transparent parts are no part of it. `label` is the input's name."""
+    return measured(linked(managed, "adain_model", ModelError), image, mask, stroke_size, name, label)
+
+
+def measured(
+    managed: Managed[Any], image: Tensor, mask: Tensor | None = None, stroke_size: int = 0, name: str = "", label: str = "image"
+) -> Style:
+    """What any network measures of an IMAGE, arguments as for `encode`."""
     rgb, alpha = from_image(image, label)
     picture = Picture(filled(rgb, alpha), alpha)
     height, width = rgb.shape[-2:]
     scale = stroke_size / min(height, width) if stroke_size else 1
-    model = linked(managed, "adain_model", ModelError).load(round(height * width * scale**2))
+    model = managed.load(round(height * width * scale**2))
     return model.encode_style(picture, from_mask(mask), stroke_size, name).to("cpu")
+
+
+def loss_network(name: str = JUDGE) -> Managed[LossNetwork]:
+    """The loss network of this id, downloaded on first use. Raises ModelError."""
+    return open_judge(judge(name).path())
 
 
 class StylePreset(io.ComfyNode):

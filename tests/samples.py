@@ -11,7 +11,8 @@ from adain_style_transfer.adain.architectures.base import Base
 from adain_style_transfer.adain.architectures.keras import Keras
 from adain_style_transfer.adain.architectures.kuko6 import Kuko6
 from adain_style_transfer.adain.architectures.lite import Lite
-from adain_style_transfer.adain.architectures.vgg19 import DECODER_WIDTHS, VGG19, WIDTHS
+from adain_style_transfer.adain.architectures.vgg19 import DECODER_WIDTHS, ENCODER, VGG19, WIDTHS
+from adain_style_transfer.adain.loss_network import LEVEL_CHANNELS
 from safetensors.torch import save_file
 
 
@@ -107,5 +108,23 @@ def loss_network_file(path, seed=0):
         scale = (1 if name == "conv1_1" else 2 / (9 * inputs)) ** 0.5
         tensors[f"{name}.weight"] = torch.randn(outputs, inputs, 3, 3, generator=generator) * scale
         tensors[f"{name}.bias"] = torch.zeros(outputs)
+    save_file(tensors, path)
+    return path
+
+
+def distilled_file(path, seed=0):
+    """A loss network of few channels, with layers back to VGG-19's own as distilled ones have, a hundred times as fast."""
+    generator = torch.Generator().manual_seed(seed)
+    tensors, inputs = {}, 3
+    for name in (name for name in ENCODER if name != "pool"):
+        level = int(name[4]) - 1
+        width = 4 * (level + 1)
+        tensors[f"{name}.weight"] = torch.randn(width, inputs, 3, 3, generator=generator) * (2 / (9 * inputs)) ** 0.5
+        tensors[f"{name}.bias"] = torch.rand(width, generator=generator) * 0.1
+        inputs = width
+        if name.endswith("_1"):
+            full = LEVEL_CHANNELS[level]
+            tensors[f"{name}_aux.weight"] = torch.randn(full, width, 1, 1, generator=generator) * (2 / width) ** 0.5
+            tensors[f"{name}_aux.bias"] = torch.zeros(full)
     save_file(tensors, path)
     return path

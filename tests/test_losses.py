@@ -13,14 +13,14 @@ pytest.importorskip("accelerate", reason="training needs the extra: pip install 
 import paper
 from adain_style_transfer.adain import ModelError
 from adain_style_transfer.adain.architectures.kuko6 import IMAGENET_MEAN, IMAGENET_STD, SOURCE_ENCODER
-from adain_style_transfer.adain.architectures.vgg19 import ENCODER, NAOTO_ENCODER
+from adain_style_transfer.adain.architectures.vgg19 import NAOTO_ENCODER
 from adain_style_transfer.adain.loss_network import LEVEL_CHANNELS
 from adain_style_transfer.adain.losses import content_loss, range_loss, style_loss, variation_loss
 from adain_style_transfer.adain.moments import channel_moments
 from adain_style_transfer.training.frozen import Targets
 from adain_style_transfer.training.losses import adain_target, covariance_loss, covariances, grid_loss
 from adain_style_transfer.weights.loss_network import read_loss_network
-from samples import loss_network_file, picture, values
+from samples import distilled_file, loss_network_file, picture, values
 
 
 @pytest.fixture(scope="module")
@@ -96,16 +96,7 @@ def test_a_grid_costs_and_a_picture_does_not():
 
 
 def test_a_distilled_network_measures_at_the_channels_of_vgg19(tmp_path):
-    tensors, inputs = {}, 3
-    for name in ENCODER:
-        if name != "pool":
-            width = 4 * int(name[4])
-            tensors[f"{name}.weight"], tensors[f"{name}.bias"] = torch.randn(width, inputs, 3, 3) / inputs, torch.zeros(width)
-            inputs = width
-            if name.endswith("_1"):
-                full = LEVEL_CHANNELS[int(name[4]) - 1]
-                tensors[f"{name}_aux.weight"], tensors[f"{name}_aux.bias"] = torch.randn(full, width, 1, 1), torch.zeros(full)
-    save_file(tensors, tmp_path / "distilled.safetensors")
+    tensors = load_file(distilled_file(tmp_path / "distilled.safetensors"))
     features = read_loss_network(tmp_path / "distilled.safetensors")(picture(32, 32))
     assert [f.shape[1] for f in features] == [*LEVEL_CHANNELS]
     assert all((f >= 0).all() for f in features)

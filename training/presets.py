@@ -1,10 +1,10 @@
 """Measure the embedded presets with the embedded model, and paint a thumbnail of each.
 
-    python -m adain_style_transfer.training.presets FOLDER... [--thumbnails web/docs/images/presets]
+    python -m adain_style_transfer.training.presets FOLDER... --judge vgg-normalised [--thumbnails web/docs/images/presets]
 
 To be run whenever the embedded model changes, because a style belongs to the encoder that measured it. The folders hold
-the pictures that presets.toml names, each of which is measured at the size it says; the thumbnails show the sample photograph,
-never those pictures.
+the pictures that presets.toml names, each of which is measured at the size it says, by the model and by the loss network that judges
+refined pictures; the thumbnails show the sample photograph, never those pictures.
 """
 
 from __future__ import annotations
@@ -12,16 +12,19 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from ..adain.errors import AdaINError, ImageError
+from ..adain.loss_network import LossNetwork
 from ..adain.media.atomic import replacing
 from ..adain.media.images import read_picture, to_pil
 from ..adain.style import Style
 from ..adain.stylize import stylize
 from ..weights import load_model, load_preset
+from ..weights.loss_network import JUDGE, load_judge
 from ..weights.presets import preset_path, presets
 from ..weights.samples import sample_path
 
@@ -35,7 +38,7 @@ THUMBNAIL_SIDE = 320
 THUMBNAIL_BYTES = 15_000
 
 
-def measure_presets(folders: Sequence[Path]) -> None:
+def measure_presets(folders: Sequence[Path], judge: LossNetwork) -> None:
     """Write the style file of every preset. One that the model has measured stays as it is if its picture is in none of `folders`.
 
     Raises ImageError for a missing picture of any other one, before anything is written.
@@ -51,7 +54,8 @@ def measure_presets(folders: Sequence[Path]) -> None:
         else:
             _logger.warning("%s stays as it is: %s is in none of the folders given", name, preset.file)
     for name, source in sources.items():
-        model.encode_style(read_picture(source), size=presets()[name].size, name=name).save(preset_path(name))
+        own, judged = (network.encode_style(read_picture(source), size=presets()[name].size, name=name) for network in (model, judge))
+        replace(own, others=(judged,)).save(preset_path(name))
 
 
 def paint_thumbnails(folder: Path) -> None:
@@ -72,12 +76,13 @@ def paint_thumbnails(folder: Path) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", nargs="*", type=Path, help="where the pictures named in presets.toml are (none: nothing is measured)")
+    parser.add_argument("--judge", default=JUDGE, help=f"loss network, a file or an id of `adain models` (default {JUDGE})")
     parser.add_argument("--thumbnails", type=Path, metavar="FOLDER", help="paint the sample photograph in every preset into this folder")
     options = parser.parse_args(arguments)
     logging.basicConfig(format="%(message)s")
     try:
         if options.folders:
-            measure_presets(options.folders)
+            measure_presets(options.folders, load_judge(options.judge, "cpu", torch.float32))
         if options.thumbnails:
             paint_thumbnails(options.thumbnails)
     except (AdaINError, OSError) as error:

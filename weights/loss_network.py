@@ -13,7 +13,46 @@ from ..adain.architectures import kuko6
 from ..adain.architectures.vgg19 import NAOTO_ENCODER, renamed
 from ..adain.errors import ModelError, reason
 from ..adain.loss_network import LossNetwork
+from ..adain.media.images import read_picture
+from ..adain.resample import resize
 from .checkpoints import read_tensors
+from .loading import default_device, default_dtype, weights_path
+from .samples import sample_names, sample_path
+
+JUDGE = "vgg-normalised"
+"""The entry of the catalogue that judges refined pictures, and that the presets were measured with."""
+
+_UNIT = 2.0
+"""Channels whose mean activation is within so many times 1, on average over a level, weigh alike already."""
+
+_GLANCE = 128
+"""Pixels a side of the picture that is looked at to see whether they do."""
+
+
+def load_judge(
+    name: str | os.PathLike[str] = JUDGE, device: torch.device | str | None = None, dtype: torch.dtype | None = None
+) -> LossNetwork:
+    """The loss network that `adain.refine` takes: a file of VGG-19, or an id of `adain models`, downloaded on first use.
+
+    Its channels are scaled to a mean activation of about 1 where its file has them otherwise. `device` and `dtype` as for `load_model`,
+    but never float16, whose range gradients leave. Raises ModelError if there is none.
+    """
+    network = read_loss_network(weights_path(str(name)))
+    photographs = [read_picture(sample_path(sample)).rgb for sample in sample_names()]
+    with torch.inference_mode():
+        levels = [feature.mean() for feature in network(resize(photographs[0], (_GLANCE, _GLANCE)))]
+    if any(not 1 / _UNIT < float(level) < _UNIT for level in levels):
+        network.normalize(photographs)
+    device = torch.device(device) if device is not None else default_device()
+    # torch's annotations lack what its documentation has
+    return network.to(device, dtype or judging_dtype(device), memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+
+
+def judging_dtype(device: torch.device) -> torch.dtype:
+    """bfloat16 where the device has instructions for it, else float32."""
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
+    return default_dtype(device)
 
 
 def read_loss_network(path: str | os.PathLike[str]) -> LossNetwork:

@@ -20,7 +20,7 @@ MASK_EDIT = ("feather", "grow", "invert_mask")
 
 NODES = {
     "AdaIN_LoadModel": ({"model", "precision"}, ["ADAIN_MODEL"]),
-    "AdaIN_EncodeStyle": ({"adain_model", "image", "batch", "stroke_size", "mask", "name"}, ["ADAIN_STYLE"]),
+    "AdaIN_EncodeStyle": ({"adain_model", "image", "batch", "stroke_size", "mask", "name", "for_refine"}, ["ADAIN_STYLE"]),
     "AdaIN_StylePreset": ({"adain_model", "preset"}, ["ADAIN_STYLE"]),
     "AdaIN_BlendStyles": ({"styles"}, ["ADAIN_STYLE"]),
     "AdaIN_StyleRegion": ({"style", "mask", "feather", "base", *MASK_EDIT}, ["ADAIN_STYLE"]),
@@ -33,6 +33,23 @@ NODES = {
     "AdaIN_Keyframes": ({"styles", "keyframes", "frame_rate"}, ["ADAIN_STYLE"]),
     "AdaIN_Stylize": (
         {"image", "style_image", "strength", "color", "stroke_size", "mask", "adain_model", "preset", *MASK_EDIT},
+        ["IMAGE"],
+    ),
+    "AdaIN_Refine": (
+        {
+            "image",
+            "quality",
+            "style_weight",
+            "strength",
+            "color",
+            "style",
+            "style_image",
+            "stroke_size",
+            "start",
+            "mask",
+            "judge",
+            *MASK_EDIT,
+        },
         ["IMAGE"],
     ),
     "AdaIN_SamplePicture": ({"picture"}, ["IMAGE"]),

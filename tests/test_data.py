@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import tarfile
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from PIL import Image
 pytest.importorskip("accelerate", reason="training needs the extra: pip install adain-style-transfer[train]")
 
 from adain_style_transfer.adain import ImageError
-from adain_style_transfer.training.data import Crops, find_images, to_float
+from adain_style_transfer.training.data import Crops, find_images, find_pictures, to_float
 from torch.utils.data import DataLoader
 
 
@@ -45,6 +46,46 @@ def test_folders_without_images(tmp_path):
     for empty in (tmp_path, tmp_path / "missing"):
         with pytest.raises(ImageError, match=r"no images below .*\.jpg or \.png"):
             find_images(empty)
+
+
+def packed(folder, target):
+    """The images of `folder` in two shards, among other members."""
+    target.mkdir()
+    for number, paths in enumerate((find_images(folder)[:2], find_images(folder)[2:])):
+        with tarfile.open(target / f"{number}.tar", "w") as shard:
+            for path in paths:
+                shard.add(path, path.relative_to(folder).as_posix())
+                shard.add(folder / "deep" / "notes.txt", f"{path.stem}.txt")
+    return target
+
+
+def test_shards_give_the_crops_of_their_files(folder, tmp_path_factory):
+    shards = find_pictures(packed(folder, tmp_path_factory.mktemp("shards") / "in"))
+    settings = {"crop": 16, "zoom": (0.6, 1.4), "seed": "0/content"}
+    files, members = crops(folder), Crops(shards, 40, **settings)
+    assert [str(member).rpartition(".tar/")[2] for member in shards] == ["a.PNG", "b.png", "deep/d.png", "deep/er/c.bmp"]
+    assert all(torch.equal(files[i][0], members[i][0]) for i in range(40))
+    rest = Crops(shards, 15, start=25, **settings)  # as a resumed run reads on
+    loaded = torch.cat([images for images, _ in DataLoader(rest, 5, num_workers=2)])
+    assert torch.equal(loaded, torch.stack([files[25 + i][0] for i in range(15)]))
+
+
+def test_files_and_shards_together_and_damaged_shards(folder, caplog):
+    packed(folder, folder / "shards")
+    assert len(find_pictures(folder)) == 8
+    shard = folder / "shards" / "0.tar"
+    found = find_pictures(folder / "shards")
+    shard.write_bytes(shard.read_bytes()[: found[1].offset + 10])
+    data = Crops(found, 40, crop=16, zoom=(1, 1), seed="0")
+    assert all(data[i][0].shape == (3, 16, 16) for i in range(40)) and data.broken == {found[1]} and "ends too early" in caplog.text
+    shard.write_bytes(b"no archive" * 100)
+    with pytest.raises(ImageError, match=r"0\.tar cannot be read"):
+        find_pictures(folder)
+    for path in (folder / "shards").iterdir():
+        with tarfile.open(path, "w") as archive:
+            archive.add(folder / "deep" / "notes.txt", "notes.txt")
+    with pytest.raises(ImageError, match="shards below .* hold no images"):
+        find_pictures(folder / "shards")
 
 
 @pytest.mark.parametrize("variants", [0, 3])

@@ -1,4 +1,4 @@
-"""Random crops of the images in a folder; each sample is a pure function of the seed and its number.
+"""Random crops of the images in a folder or in tar shards; each sample is a pure function of the seed and its number.
 
 So any number of loader workers gives the same run, and a resumed run continues with the very next sample.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -19,6 +20,7 @@ from torchvision.transforms.functional import pil_to_tensor
 from ..adain.errors import ImageError
 from ..adain.media.decoding import decode_bytes
 from ..adain.media.images import EXTENSIONS
+from .shards import Member, members
 
 _logger = logging.getLogger(__name__)
 
@@ -30,6 +32,24 @@ def find_images(folder: str | os.PathLike[str]) -> list[Path]:
     if not paths:
         raise ImageError(f"There are no images below {root}. Expected files such as .jpg or .png, in any depth of folders.")
     return paths
+
+
+def find_pictures(folder: str | os.PathLike[str]) -> list[Path | Member]:
+    """Every image file below `folder`, sorted, then every picture in the WebDataset shards (.tar) there, in order.
+
+    Raises ImageError if there is none, or a shard is damaged.
+    """
+    root = Path(folder)
+    shards = sorted(path for path in root.rglob("*.tar") if path.is_file() and not _is_hidden(path.relative_to(root)))
+    if not shards:
+        return [*find_images(folder)]
+    found = [member for shard in shards for member in members(shard)]
+    if not found:
+        raise ImageError(f"The shards below {root} hold no images; the first is {shards[0]}. Expected members such as 000.jpg or 000.png.")
+    try:
+        return [*find_images(folder), *found]
+    except ImageError:  # there are shards alone
+        return [*found]
 
 
 def _is_hidden(path: Path) -> bool:
@@ -49,7 +69,7 @@ class Crops(Dataset[tuple[Tensor, int]]):
 
     def __init__(
         self,
-        paths: list[Path],
+        paths: Sequence[Path | Member],
         length: int,
         *,
         crop: int,
@@ -62,7 +82,7 @@ class Crops(Dataset[tuple[Tensor, int]]):
     ) -> None:
         self.paths, self.crop, self.zoom, self.jitter, self.seed = paths, crop, zoom, jitter, seed
         self.start, self.length, self.variants, self.turned = start, length, variants, turned
-        self.broken: set[Path] = set()
+        self.broken: set[Path | Member] = set()
         self._kept: dict[int, Tensor] = {}
 
     def __len__(self) -> int:
@@ -84,7 +104,7 @@ class Crops(Dataset[tuple[Tensor, int]]):
         for offset in range(len(self.paths)):
             path = self.paths[(image + offset) % len(self.paths)]
             try:
-                return self._crop(decode_bytes(path), rng)
+                return self._crop(decode_bytes(path if isinstance(path, Path) else path.read()), rng)
             except ImageError as error:
                 if path not in self.broken:
                     self.broken.add(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -12,7 +13,7 @@ from ..adain.media.images import read_picture
 from ..adain.model import StyleTransferModel
 from ..adain.resample import resize
 from ..adain.stylize import stylize
-from .data import find_images
+from .data import find_pictures
 from .recipe import Recipe
 
 _COUNT = 5
@@ -30,11 +31,12 @@ def preview(model: StyleTransferModel, recipe: Recipe) -> Tensor:
 
 
 def _samples(folder: str) -> list[Tensor]:
-    paths = find_images(folder)
+    paths = find_pictures(folder)
     samples: list[Tensor] = []
     for i in range(_COUNT):  # spread over the folder, the same at each call
         with contextlib.suppress(ImageError):
-            samples.append(_square(read_picture(paths[i * len(paths) // _COUNT]).rgb))
+            path = paths[i * len(paths) // _COUNT]
+            samples.append(_square(read_picture(path if isinstance(path, Path) else path.read()).rgb))
     return samples
 
 

@@ -26,8 +26,8 @@ class RecipeError(AdaINError):
 class Recipe:
     """Fields are keys of the TOML file and, with dashes, options of the command line."""
 
-    content: str = field(default="", metadata={"help": "folder of photographs, walked recursively"})
-    style: str = field(default="", metadata={"help": "folder of artworks, walked recursively"})
+    content: str = field(default="", metadata={"help": "folder of photographs or of WebDataset shards (.tar) of them, walked recursively"})
+    style: str = field(default="", metadata={"help": "folder of artworks or of such shards, walked recursively"})
     loss_network: str = field(
         default="", metadata={"help": "VGG-19 for the losses: a file, or an id of `adain models` such as vgg-normalised"}
     )

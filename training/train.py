@@ -54,7 +54,7 @@ from ..weights.checkpoints import read_tensors
 from ..weights.loading import weights_path
 from ..weights.loss_network import read_loss_network
 from . import checkpoint
-from .data import Crops, find_images, to_float
+from .data import Crops, find_pictures, to_float
 from .growth import grow_from_lite
 from .objective import Batch, FrozenPainter, Objective
 from .preview import preview
@@ -186,7 +186,7 @@ class Trainer:
     def loader(self, folder: str, kind: str) -> Any:  # accelerate wraps the loader in a type of its own
         recipe = self.recipe
         crops = Crops(
-            find_images(folder),
+            find_pictures(folder),
             (recipe.steps - self.step) * recipe.batch * self.accelerator.num_processes,
             crop=recipe.crop,
             zoom=(recipe.zoom_low, recipe.zoom_high),

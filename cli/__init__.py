@@ -22,6 +22,7 @@ COMMANDS = {
     "stylize": "paint pictures in a style",
     "refine": "finish pictures: a style's own strokes, in seconds to minutes",
     "video": "paint a video with less flicker; sound is copied",
+    "dataset": "paint a whole dataset, on this machine or a cluster",
     "demo": "paint sample pictures in embedded styles, offline",
     "app": "serve the demo app to a browser",
     "styles": "list the presets, and the saved styles of a folder",

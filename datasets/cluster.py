@@ -38,6 +38,7 @@ def connected(address: str | None = None, cpus: int | None = None) -> Iterator[A
     One that is connected already is used and left. Raises DatasetError if Ray is not installed or the cluster does not answer.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # Ray Data makes actors in a way that Ray's core writes warnings about
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # a worker without a GPU of Ray's may still say which it has
     try:
         import ray
@@ -55,7 +56,8 @@ def connected(address: str | None = None, cpus: int | None = None) -> Iterator[A
     else:
         options["address"] = address
     try:
-        ray.init(**options)
+        with _silent():
+            ray.init(**options)
     except Exception as error:  # of many kinds
         where = f"The cluster at {address}" if address else "Ray on this machine"
         raise DatasetError(f"{where} does not answer ({reason(error)[:200]}). See docs/clusters.md for how to start one.") from error
@@ -63,6 +65,19 @@ def connected(address: str | None = None, cpus: int | None = None) -> Iterator[A
         yield ray
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Let nothing through to stderr: Ray's core, which is no Python, greets there. What goes wrong is raised."""
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _check_answers(address: str) -> None:

@@ -81,7 +81,7 @@ def _painted(job: Job, options: Options, left: Sequence[Part], total: Count, pro
             for row in results:
                 if row["stopped"]:
                     raise DatasetError(
-                        f"A worker could not write to {job.target.url} ({row['stopped']}). Make room, or mend that, and give --resume."
+                        f"A worker could not write to {job.target.url} ({row['stopped']}). Make room there, and give --resume to go on."
                     )
                 total = total.plus(Count(int(row["painted"]), int(row["broken"]), str(row["first"])))
                 progress(total)
@@ -93,7 +93,7 @@ def _check_errors(total: Count, options: Options) -> None:
     if options.max_errors is not None and total.broken > options.max_errors:
         raise DatasetError(
             f"{counted(total.broken, 'picture')} could not be painted, more than --max-errors {options.max_errors}. "
-            f"The first: {total.first} Mend the source and begin anew, or give --resume and a higher number."
+            f"The first: {total.first} Repair the source and begin anew, or give --resume and a higher number."
         )
 
 

@@ -1,18 +1,24 @@
-"""The pack's folders under ComfyUI's models/, and the files in them."""
+"""The pack's folders under ComfyUI's models/, the files in them, and names for files to write."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 from functools import lru_cache
 from pathlib import Path
 
 import folder_paths
 
+from ..adain import StyleError
+
 MODELS = "adain"
 STYLES = "adain_styles"
 
 _EXTENSION = ".safetensors"
+
+_FORBIDDEN = re.compile(r'[<>:"|?*\\\x00-\x1f]')
+"""Characters that some file system refuses; backslashes too, since they separate folders on one and not on others."""
 
 
 def register() -> None:
@@ -42,6 +48,18 @@ def places(folder: str) -> list[Path]:
 def path_of(folder: str, name: str) -> str | None:
     """Where the file `name` of `folder` is, None if it is not there or what a link brought is no name."""
     return folder_paths.get_full_path(folder, name) if isinstance(name, str) else None
+
+
+def place_in(folder: Path, name: str, extension: str) -> Path:
+    """Where in `folder` a file that a user calls `name` is written; a / in it makes folders.
+
+    Raises StyleError for a name that leaves the folder or is no file name.
+    """
+    name = name.strip().removesuffix(extension)
+    parts = name.split("/")
+    if not all(part.strip(" .") for part in parts) or _FORBIDDEN.search(name):
+        raise StyleError(f'{name!r} cannot be a file name. Use letters, digits, spaces, "-" and "_", with / between folder and file.')
+    return Path(folder, *parts[:-1], f"{parts[-1]}{extension}")
 
 
 def fingerprint(path: str) -> str:

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
-import folder_paths
 from comfy_api.latest import io, ui
 
 from ..adain import Style, StyleError
 from . import folders
 from .sockets import CATEGORY, ImageOut, StyleLink, StyleSocket, single_style
-
-_FORBIDDEN = re.compile(r'[<>:"|?*\\\x00-\x1f]')
-"""Characters that some file system refuses; backslashes too, since they separate folders on one and not on others."""
-
 
 _NONE = "none saved yet"
 """What Load Style lists when there is nothing to list: the page shows an empty list as "undefined"."""
@@ -97,11 +91,7 @@ class LoadStyle(io.ComfyNode):
 
 def target_path(name: str) -> Path:
     """Where a style called `name` is written. Raises StyleError for a name that leaves the folder or is no file name."""
-    name = name.strip().removesuffix(".safetensors")
-    parts = name.split("/")
-    if not all(part.strip(" .") for part in parts) or _FORBIDDEN.search(name):
-        raise StyleError(f'{name!r} cannot be a file name. Use letters, digits, spaces, "-" and "_", with / between folder and file.')
-    return Path(folder_paths.get_folder_paths(folders.STYLES)[0], *parts[:-1], f"{parts[-1]}.safetensors")
+    return folders.place_in(folders.places(folders.STYLES)[0], name, ".safetensors")
 
 
 def _missing(name: str) -> str:

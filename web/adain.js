@@ -4,6 +4,7 @@ import { app } from '/scripts/app.js'
 
 const BLENDS = ['AdaIN_BlendStyles', 'AdaIN_Guidance']
 const LISTS = ['AdaIN_StyleGrid', 'AdaIN_Keyframes']
+const SAVERS = ['AdaIN_SaveStyle', 'AdaIN_MatchColors']
 
 // The weights stay when the number of styles changes, for which the page makes their sliders anew.
 function keepWeights(node) {
@@ -51,7 +52,7 @@ function showText(node) {
 app.registerExtension({
   name: 'AdaIN.Styles',
   nodeCreated(node) {
-    if (node.comfyClass === 'AdaIN_SaveStyle') showText(node)
+    if (SAVERS.includes(node.comfyClass)) showText(node)
     if (BLENDS.includes(node.comfyClass)) keepWeights(node)
     if (!LISTS.includes(node.comfyClass)) return
     dropLabels(node)

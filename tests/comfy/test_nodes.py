@@ -53,7 +53,10 @@ NODES = {
         ["IMAGE"],
     ),
     "AdaIN_SamplePicture": ({"picture"}, ["IMAGE"]),
-    "AdaIN_MatchColors": ({"image", "reference", "method", "strength"}, ["IMAGE"]),
+    "AdaIN_MatchColors": (
+        {"image", "reference", "method", "strength", "space", "statistics", "frame", "mask", "reference_mask", "lut"},
+        ["IMAGE"],
+    ),
     "AdaIN_SaveStyle": ({"style", "name"}, ["ADAIN_STYLE"]),
     "AdaIN_LoadStyle": ({"name"}, ["ADAIN_STYLE"]),
     "AdaIN_StyleGrid": ({"adain_model", "images", "styles", "cell", "strength", "color"}, ["IMAGE"]),

@@ -23,6 +23,7 @@ COMMANDS = {
     "refine": "finish pictures: a style's own strokes, in seconds to minutes",
     "video": "paint a video with less flicker; sound is copied",
     "dataset": "paint a whole dataset, on this machine or a cluster",
+    "colors": "give pictures or a video the colours of another picture",
     "demo": "paint sample pictures in embedded styles, offline",
     "app": "serve the demo app to a browser",
     "styles": "list the presets, and the saved styles of a folder",

@@ -73,14 +73,16 @@ def _check_device(device: str) -> None:
         raise AdaINError(f"The device {device!r} cannot be used ({reason}). Try --device cpu.") from error
 
 
-def make_folder(folder: Path) -> None:
-    """Make `folder`, and see that files can be written there before work is spent on them."""
+def make_folder(folder: Path, option: str = "-o") -> None:
+    """Make `folder`, which `option` names, and see that files can be written there before work is spent on them."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise ImageError(f"The output folder {folder} cannot be made or written ({error.strerror}). Choose another with -o.") from error
+        raise ImageError(
+            f"The output folder {folder} cannot be made or written ({error.strerror}). Choose another with {option}."
+        ) from error
 
 
 def add_mask(command: argparse.ArgumentParser, text: str) -> None:
@@ -144,6 +146,14 @@ def share(text: str) -> float:
 
 def above_zero(text: str) -> float:
     return _checked(text, float, lambda v: 0 < v < float("inf"), "a number above 0")
+
+
+def double_share(text: str) -> float:
+    return _checked(text, float, lambda v: 0 <= v <= 2, "a number from 0 to 2")
+
+
+def index(text: str) -> int:
+    return _checked(text, int, lambda v: v >= 0, "a number counted from 0")
 
 
 def size(text: str) -> int:

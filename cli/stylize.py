@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, TypeAlias, get_args
 
@@ -23,6 +22,7 @@ from ..adain.style import Style
 from ..adain.stylize import stylize
 from ..adain.tiling.large import Request, check_format, is_large, stylize_file
 from ..adain.tiling.workspace import left_over
+from .failures import Failures
 from .finish import add_finish, load_judge_of, refined
 from .inputs import find_images
 from .messages import say, tell
@@ -105,7 +105,7 @@ def _stylize(options: argparse.Namespace) -> int:
     targets = plan(contents, blends, options.output, f".{options.format}")
     inputs = [*(str(content.path) for content in contents), *names, *filter(None, [options.mask])]
     targets = choose(targets, inputs, overwrite=options.overwrite, skip_existing=options.skip_existing)
-    failures = _Failures(closed, options.debug)
+    failures = Failures(closed, options.debug)
     huge = set[Path]()
     if not options.size:  # what is scaled down is read whole first
         huge = {path for path in dict.fromkeys(target.content for target in targets) if is_large(path)}
@@ -147,24 +147,6 @@ def _stylize(options: argparse.Namespace) -> int:
                         _announce(options, target)
                         bar.update()
     return 1 if failures.count else 0
-
-
-class _Failures:
-    """How many pictures and folders failed. One never ends a run, unless --debug asks for its traceback."""
-
-    def __init__(self, count: int, debug: bool) -> None:
-        self.count = count
-        self._debug = debug
-
-    @contextmanager
-    def counted(self, pictures: int) -> Iterator[None]:
-        try:
-            yield
-        except Exception as error:
-            if self._debug:
-                raise
-            self.count += pictures
-            tell(error)
 
 
 def _check_large(targets: Sequence[Target], options: argparse.Namespace) -> None:
@@ -218,7 +200,7 @@ class _Loaded(NamedTuple):
     picture: Picture
 
 
-def _batches(targets: Sequence[Target], options: argparse.Namespace, failures: _Failures) -> Iterator[list[_Loaded]]:
+def _batches(targets: Sequence[Target], options: argparse.Namespace, failures: Failures) -> Iterator[list[_Loaded]]:
     """The contents of `targets` in groups of up to --batch of equal size."""
     of_content: dict[Path, list[Target]] = {}
     for target in targets:
@@ -247,7 +229,7 @@ def _load(targets: Sequence[Target], size: int) -> _Loaded:
 
 
 def _read_styles(
-    names: Sequence[str], options: argparse.Namespace, networks: _Networks, targets: Sequence[Target], failures: _Failures
+    names: Sequence[str], options: argparse.Namespace, networks: _Networks, targets: Sequence[Target], failures: Failures
 ) -> dict[int, Style]:
     """The styles by the index that targets have: one blend of all, or with --pairs each of `names` that can be read."""
     model, judge = networks

@@ -38,9 +38,9 @@ def names_a_file(output: str) -> bool:
     return True
 
 
-def check_extension(output: Path, known: Collection[str] = WRITTEN, otherwise: str = "") -> None:
+def check_extension(output: Path, known: Collection[str] = WRITTEN, otherwise: str = "", option: str = "-o") -> None:
     if output.suffix.lower() not in known:
-        raise ImageError(f"{output} does not end with {' or '.join(sorted(known))}. Choose another name with -o.{otherwise}")
+        raise ImageError(f"{output} does not end with {' or '.join(sorted(known))}. Choose another name with {option}.{otherwise}")
 
 
 def plan(contents: Sequence[Found], styles: Sequence[Sequence[str]], output: str, extension: str) -> list[Target]:
@@ -120,18 +120,20 @@ def choose(targets: Sequence[Target], inputs: Iterable[str], *, overwrite: bool,
     return [target for target in targets if not (skip_existing and target.output in there)]
 
 
-def check_new(output: Path, overwrite: bool, inputs: Iterable[str] = ()) -> None:
-    """Raise ImageError if `output` is there already and may not be overwritten, or is one of `inputs`."""
-    if (there := _existing([output], inputs)) and not overwrite:
-        _refuse(there)
+def check_new(output: Path, overwrite: bool, inputs: Iterable[str] = (), option: str = "-o") -> None:
+    """Raise ImageError if `output`, which `option` names, is there already and may not be overwritten, or is one of `inputs`."""
+    if (there := _existing([output], inputs, option)) and not overwrite:
+        _refuse(there, option=option)
 
 
-def _refuse(there: Collection[Path], otherwise: str = "") -> None:
+def _refuse(there: Collection[Path], otherwise: str = "", option: str = "-o") -> None:
     more = f", and so are {len(there) - 1} more of the files to write" if len(there) > 1 else ""
-    raise ImageError(f"{min(there)} is there already{more}. Give --overwrite to replace what is there,{otherwise} or another name with -o.")
+    raise ImageError(
+        f"{min(there)} is there already{more}. Give --overwrite to replace what is there,{otherwise} or another name with {option}."
+    )
 
 
-def _existing(outputs: Sequence[Path], inputs: Iterable[str]) -> list[Path]:
+def _existing(outputs: Sequence[Path], inputs: Iterable[str], option: str = "-o") -> list[Path]:
     read = set[tuple[int, int] | None]()
     for name in inputs:
         with suppress(ImageError):  # told when it is read, and the others are painted
@@ -141,9 +143,9 @@ def _existing(outputs: Sequence[Path], inputs: Iterable[str]) -> list[Path]:
         if (identity := _identity(output)) is None:
             continue
         if identity in read:
-            raise ImageError(f"{output} is one of the files to read, and would be lost. Choose another name with -o.")
+            raise ImageError(f"{output} is one of the files to read, and would be lost. Choose another name with {option}.")
         if os.path.isdir(output):
-            raise ImageError(f"{output} is a folder, where a file is to be written. Choose another name with -o.")
+            raise ImageError(f"{output} is a folder, where a file is to be written. Choose another name with {option}.")
         there.append(output)
     return there
 

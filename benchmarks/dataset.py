@@ -35,6 +35,7 @@ from adain_style_transfer.datasets.manifest import NAME, Count
 from adain_style_transfer.datasets.painter import Job
 from adain_style_transfer.datasets.places import Place
 from adain_style_transfer.datasets.settings import Settings
+from adain_style_transfer.datasets.style_files import Named
 from PIL import Image
 from torch import Tensor
 
@@ -80,11 +81,11 @@ def prepare(photos: Path, folder: Path, count: int) -> None:
     raise SystemExit(f"There are only {made} such pictures in {photos}. Give --pictures {made}.")
 
 
-def job_of(source: Path, target: Path) -> tuple[Job, adain.Style]:
+def job_of(source: Path, target: Path) -> tuple[Job, Named]:
     model = weights.load_model(device="cpu")
     settings = Settings(str(source), "benchmark", model.fingerprint)
-    job = Job(Place(str(source)), Place(str(target)), "", settings, PRESETS, None, "cpu", str(model.dtype).removeprefix("torch."))
-    return job, joined([weights.load_preset(model, name) for name in PRESETS])
+    job = Job(Place(str(source)), Place(str(target)), "", settings, None, "cpu", str(model.dtype).removeprefix("torch."))
+    return job, Named(joined([weights.load_preset(model, name) for name in PRESETS]), PRESETS)
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def painted(source: Path, target: Path, workers: int, progress: Callable[[Count]
         progress(count)
 
     options = run.Options(pool=Pool(workers, workers), cpus=workers)
-    total = run.paint_dataset(job, styles, options, note, print).painted
+    total = run.paint_dataset(job, lambda: styles, options, note, print).painted
     (first, before, some), (last, after, _) = marks[0], marks[-1]
     return Rate(total / (time.perf_counter() - begun), (total - some) / max(1e-9, last - first), (after - before) / max(1, total - some))
 

@@ -15,13 +15,14 @@ from ..adain.color import ColorMode
 from ..adain.errors import AdaINError, StyleError, counted
 from ..adain.model import StyleTransferModel
 from ..adain.style import Style
-from ..adain.style_set import joined, taken
+from ..adain.style_set import joined
 from ..datasets.cluster import Pool
 from ..datasets.manifest import NAME, Count
 from ..datasets.painter import Job
 from ..datasets.places import Place
 from ..datasets.run import Options, paint_dataset
 from ..datasets.settings import Settings
+from ..datasets.style_files import Named
 from ..weights.presets import preset_names
 from .messages import say, tell
 from .options import add_model_options, add_style_size, count, expand_styles, load_model, path, percent, read_style, share, size
@@ -79,14 +80,13 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def _dataset(options: argparse.Namespace) -> int:
     names = expand_styles([name for given in options.styles for name in (preset_names() if given == "presets" else [given])])
     model = load_model(options)
-    styles, style_names, broken = _read_styles(names, model, options.style_size)
+    broken: list[str] = []
     target = Place(options.target)
     job = Job(
         Place(options.source),
         target,
         "",
-        _settings(options, model, styles),
-        style_names,
+        _settings(options, model, names),
         options.model,
         _device(model, options.address),
         str(model.dtype).removeprefix("torch."),
@@ -103,7 +103,7 @@ def _dataset(options: argparse.Namespace) -> int:
             bar.update(done.painted + done.broken - bar.n)
 
         try:
-            total = paint_dataset(job, styles, run, progress, tell)
+            total = paint_dataset(job, lambda: _measured(names, model, options.style_size, broken), run, progress, tell)
         except KeyboardInterrupt:
             tell("to go on from here later, give the same command with --resume")
             raise
@@ -113,11 +113,11 @@ def _dataset(options: argparse.Namespace) -> int:
     return 1 if total.broken or broken else 0
 
 
-def _settings(options: argparse.Namespace, model: StyleTransferModel, styles: Style) -> Settings:
+def _settings(options: argparse.Namespace, model: StyleTransferModel, styles: Sequence[str]) -> Settings:
     source = Place(options.source)
     return Settings(
         source=source.url if source.path is None else os.path.realpath(source.path),
-        styles=_digest(styles),
+        styles=_digest(styles, options.style_size),
         model=f"{options.model or 'embedded'} {model.fingerprint[:12]} {model.dtype}",
         seed=options.seed,
         per_image=options.per_image,
@@ -136,18 +136,17 @@ def _device(model: StyleTransferModel, address: str | None) -> str:
     return model.device.type if address or model.device.type == "cuda" else str(model.device)
 
 
-def _read_styles(names: Sequence[str], model: StyleTransferModel, size: int) -> tuple[Style, list[str], int]:
-    """All styles as one batch, what each is called, and how many cannot be read, which is told. Raises StyleError if none can."""
+def _measured(names: Sequence[str], model: StyleTransferModel, size: int, broken: list[str]) -> Named:
+    """All styles; `broken` gets the names of those that cannot be read, which is told. Raises StyleError if none can."""
     read: list[Style] = []
     called: list[str] = []
-    broken = 0
     for name in tqdm(names, unit="style", disable=None if len(names) > 50 else True):
         try:
             style = read_style(name, model, size)
         except AdaINError as error:
             if len(names) == 1:
                 raise
-            broken += 1
+            broken.append(name)
             tell(error)
             continue
         read.append(style.to("cpu"))
@@ -155,16 +154,13 @@ def _read_styles(names: Sequence[str], model: StyleTransferModel, size: int) -> 
         called += [own] if len(style) == 1 else [f"{own}#{i}" for i in range(len(style))]
     if not read:
         raise StyleError(f"None of the {len(names)} styles can be read. Give others with --styles.")
-    styles = joined(read)
-    return taken(styles, range(len(styles))), called, broken
+    return Named(joined(read), called)
 
 
-def _digest(styles: Style) -> str:
-    digest = hashlib.sha256(styles.fingerprint.encode())
-    for level in styles.levels:
-        for part in level:
-            digest.update(part.float().contiguous().numpy().tobytes())
-    return digest.hexdigest()
+def _digest(names: Sequence[str], size: int) -> str:
+    """What tells the styles of one run from those of another: their names and the sizes of their files, which are quickly found out."""
+    files = [(Path(name).name, os.path.getsize(name) if os.path.isfile(name) else 0) for name in names]
+    return hashlib.sha256(repr((size, files)).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _range(text: str) -> tuple[float, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import socket
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -52,7 +53,7 @@ def connected(address: str | None = None, cpus: int | None = None) -> Iterator[A
         return
     options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     if address is None:
-        options |= {"num_cpus": cpus, "include_dashboard": False}
+        options |= {"address": "local", "num_cpus": cpus, "include_dashboard": False}  # never one that happens to run here
     else:
         options["address"] = address
     try:
@@ -135,11 +136,11 @@ def mapped(ray: Any, worker: type, argument: Any, values: Sequence[str], pool: P
 
 def _told(error: BaseException) -> DatasetError:
     """The error with a sentence for what Ray raised, which wraps whatever stopped a worker as text."""
-    text = " ".join(str(error).split())
-    for kind in ("ModuleNotFoundError: ", "ImportError: "):
-        if kind in text:
-            return _lacking(text.rpartition(kind)[2])
-    return DatasetError(f"The workers stopped ({type(error).__name__}: {text[-300:]}). Give --resume to go on.")
+    named = re.findall(r"\w+(?:Error|Exception): .*", str(error))
+    cause = named[-1] if named else f"{type(error).__name__}: {reason(error)}"
+    if cause.startswith(("ModuleNotFoundError", "ImportError")):
+        return _lacking(cause.partition(": ")[2])
+    return DatasetError(f"The workers stopped ({cause[:300]}). Remove the cause and give --resume.")
 
 
 def _lacking(text: str) -> DatasetError:

@@ -13,6 +13,7 @@ from .settings import Settings
 
 
 def records(source: Place, part: Part, settings: Settings) -> Iterator[Record]:
+    """The files of a part, each a record."""
     for name, target in zip(part.names, part.targets, strict=True):
         try:
             item = Item(name, target, source.read(name))
@@ -33,4 +34,5 @@ class _Folder:
 
 @contextmanager
 def writer(target: Place, part: Part, settings: Settings, source: Place) -> Iterator[_Folder]:
+    """A folder in which each picture is a file."""
     yield _Folder(target)

@@ -46,7 +46,6 @@ class Job:
     target: Place
     kind: str
     settings: Settings
-    style_names: Sequence[str]
     model: str | None
     device: str
     dtype: str
@@ -75,7 +74,8 @@ class Painter:
         self.job = job
         self.layout = layout_of(job.kind)
         self.model: StyleTransferModel = load_model(job.model, job.device, getattr(torch, job.dtype))
-        self.styles = read_styles(job.target).to(self.model.device)
+        styles, self.style_names = read_styles(job.target)
+        self.styles = styles.to(self.model.device)
         self.pool = ThreadPoolExecutor(2)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
@@ -118,7 +118,7 @@ class Painter:
             return
         for version, (style, strength) in enumerate(work.draws):
             target = self.layout.called(item.target, version, len(work.draws))
-            yield Row(item.name, record.source, target, self.job.style_names[style], strength, digest)
+            yield Row(item.name, record.source, target, self.style_names[style], strength, digest)
 
     def _works(self, part: Part) -> Iterator[tuple[Record, list[_Work]]]:
         """The records of a part, in order, with their pictures painted and encoded."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
@@ -121,9 +122,7 @@ class Place:
             file.write(data)
 
     def remove(self, folder: str) -> None:
-        """Remove a `folder` of it with all that is inside, and what was half-written anywhere."""
-        import shutil
-
+        """Remove a `folder` of it with all that is inside."""
         if self.path is None:
             with suppress(FileNotFoundError):
                 self._remote[0].rm(self._full(folder), recursive=True)

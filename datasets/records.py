@@ -62,8 +62,8 @@ class Layout(Protocol):
         """The records of a part, in order. Files that cannot be read are records of one item with an error."""
         ...
 
-    def called(self, target: str, version: int, versions: int) -> str:
-        """The name of one of several versions of the picture `target`; the name itself if there is only one."""
+    def called(self, name: str, version: int, versions: int) -> str:
+        """The name of one of several versions of the picture `name`; the name itself if there is only one."""
         ...
 
     def writer(self, target: Place, part: Part, settings: Settings, source: Place) -> AbstractContextManager[Writer]:

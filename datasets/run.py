@@ -12,7 +12,6 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ..adain.errors import counted
-from ..adain.style import Style
 from . import manifest
 from .cluster import Pool, connected, mapped
 from .errors import DatasetError
@@ -21,7 +20,7 @@ from .painter import Job, Painter
 from .places import Place
 from .records import Part
 from .sources import WORDS, Plan
-from .style_files import write_styles
+from .style_files import Named, write_styles
 
 _SETTINGS, _PLAN = f"{STATE}/settings.json", f"{STATE}/plan.json"
 
@@ -41,18 +40,21 @@ class Options:
     """CPUs of this machine that Ray may use where there is no address; None for all."""
 
 
-def paint_dataset(job: Job, styles: Style, options: Options, progress: Callable[[Count, int], None], tell: Callable[[str], None]) -> Count:
-    """Paint what `job` says in `styles`, a batch; returns how many pictures of the whole run were painted and how many are broken.
+def paint_dataset(
+    job: Job, measure: Callable[[], Named], options: Options, progress: Callable[[Count, int], None], tell: Callable[[str], None]
+) -> Count:
+    """Paint what `job` says; returns how many pictures of the whole run were painted and how many are broken.
 
-    `progress(count, pictures)` is called after each part, with 0 for a number of pictures that is not known. `tell` takes sentences
-    about what is left out. Raises DatasetError if the source, the target or the cluster cannot be used, or more than `max_errors`
-    pictures are broken.
+    `measure` gives the styles; it is not asked by a run that is resumed, which has kept them. `progress(count, pictures)` is called
+    after each part, with 0 for a number of pictures that is not known. `tell` takes sentences about what is left out. Raises DatasetError
+    if the source, the target or the cluster cannot be used, or more than `max_errors` pictures are broken.
     """
     _check_apart(job.source, job.target)
     with _alone(job.target):
         settings = job.settings.to_json()
-        plan = begun(job, styles, options, tell)
+        plan = begun(job, measure, options, tell)
         if plan is None:
+            job.target.remove(STATE)  # of a run that was killed in its last moment
             tell(f"{job.target.url} is complete already.")
             return Count()
         job = replace(job, kind=plan.kind)
@@ -81,7 +83,7 @@ def _painted(job: Job, options: Options, left: Sequence[Part], total: Count, pro
             for row in results:
                 if row["stopped"]:
                     raise DatasetError(
-                        f"A worker could not write to {job.target.url} ({row['stopped']}). Make room there, and give --resume to go on."
+                        f"A part of {job.target.url} could not be finished ({row['stopped']}). Remove the cause and give --resume."
                     )
                 total = total.plus(Count(int(row["painted"]), int(row["broken"]), str(row["first"])))
                 progress(total)
@@ -97,7 +99,7 @@ def _check_errors(total: Count, options: Options) -> None:
         )
 
 
-def begun(job: Job, styles: Style, options: Options, tell: Callable[[str], None]) -> Plan | None:
+def begun(job: Job, measure: Callable[[], Named], options: Options, tell: Callable[[str], None]) -> Plan | None:
     """The plan of the run, begun now or before; None if it is complete. Raises DatasetError if the target holds anything else."""
     target = job.target
     if (earlier := manifest.settings_of(target)) is not None:
@@ -116,6 +118,7 @@ def begun(job: Job, styles: Style, options: Options, tell: Callable[[str], None]
     plan = Plan.of(job.source, job.settings.extension)
     if plan.left_out:
         tell(f"In {job.source.url} only {WORDS[plan.kind]} are taken; left out: {plan.left_out}.")
+    styles = measure()
     target.write(_SETTINGS, job.settings.to_json().encode())
     write_styles(target, styles)
     target.write(_PLAN, plan.to_json().encode())  # last: what is begun has all of them

@@ -16,7 +16,7 @@ class Settings:
 
     source: str
     styles: str
-    """A digest of the statistics of all styles."""
+    """A digest of what names all styles."""
     model: str
     """Fingerprint and precision of the network."""
     seed: int = 0
@@ -40,10 +40,12 @@ class Settings:
     def check_equal(self, earlier: str, target: str) -> None:
         """Raise DatasetError, with what differs, unless the run whose `to_json` is `earlier` was the same."""
         old, new = json.loads(earlier), json.loads(self.to_json())
-        names = {"extension": "format", "column": "image column", "per_image": "number of versions"}
+        names = {"extension": "format", "column": "image column", "per_image": "number of versions", "color": "colours"}
         differ = [f"{names.get(key, key)} ({_told(old.get(key))} there, {_told(new[key])} here)" for key in new if old.get(key) != new[key]]
         if differ:
-            raise DatasetError(f"{target} holds a run with another {' and another '.join(differ)}. Give the same again, or another target.")
+            raise DatasetError(
+                f"{target} holds another run, with other {' and other '.join(differ)}. Give the same again, or another target."
+            )
 
 
 def _told(value: object) -> str:

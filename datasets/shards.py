@@ -24,10 +24,10 @@ def key_of(name: str) -> str:
     return folder + slash + base.partition(".")[0]
 
 
-def called(target: str, version: int, versions: int) -> str:
-    """The name of one of several versions of the member `target`: of `000.jpg` that is `000__2.jpg`, a sample of its own."""
-    key = key_of(target)
-    return target if versions == 1 else f"{key}__{version + 1}{target.removeprefix(key)}"
+def called(name: str, version: int, versions: int) -> str:
+    """The name of one of several versions of the member `name`: of `000.jpg` that is `000__2.jpg`, a sample of its own."""
+    key = key_of(name)
+    return name if versions == 1 else f"{key}__{version + 1}{name.removeprefix(key)}"
 
 
 def samples(source: Place, name: str) -> Iterator[Members]:
@@ -45,6 +45,7 @@ def samples(source: Place, name: str) -> Iterator[Members]:
 
 
 def records(source: Place, part: Part, settings: Settings) -> Iterator[Record]:
+    """The samples of a shard, each a record."""
     for name in part.names:
         pictures, others = 0, set[str]()
         try:
@@ -87,6 +88,7 @@ class _Shard:
 
 @contextmanager
 def writer(target: Place, part: Part, settings: Settings, source: Place) -> Iterator[_Shard]:
+    """A shard that takes the samples one after the other."""
     (name,) = part.targets
     with target.replacing(name) as file, tarfile.open(fileobj=file, mode="w") as shard:
         yield _Shard(shard, settings.per_image)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from types import ModuleType
 
 from . import folders, shards
 from .errors import DatasetError
 from .names import is_picture, targets
 from .places import Place
-from .records import Part
+from .records import Layout, Part
 
 _PICTURES = 32
 """Image files in a part: a few seconds of work, which a killed worker does again."""
@@ -24,13 +23,13 @@ WORDS = {"folders": "image files", "shards": "tar shards", "tables": "Parquet fi
 """The kinds of datasets, and what they consist of."""
 
 
-def layout_of(kind: str) -> ModuleType:
-    """The module that reads and writes a kind of dataset: a Layout."""
+def layout_of(kind: str) -> Layout:
+    """The module that reads and writes a kind of dataset."""
     if kind == "tables":
         from . import tables  # with pyarrow
 
         return tables
-    return {"folders": folders, "shards": shards}[kind]
+    return folders if kind == "folders" else shards
 
 
 def kind_of(name: str) -> str:

@@ -49,6 +49,7 @@ def _is_struct(kind: pa.DataType) -> bool:
 
 
 def records(source: Place, part: Part, settings: Settings) -> Iterator[Record]:
+    """The rows of a table, each a record."""
     for name in part.names:
         try:
             with source.open(name) as file:
@@ -109,6 +110,7 @@ class _Table:
 
 @contextmanager
 def writer(target: Place, part: Part, settings: Settings, source: Place) -> Iterator[Any]:
+    """A table that takes the rows one after the other; nothing if the source is none."""
     (name,) = part.targets
     try:
         with source.open(part.names[0]) as file:

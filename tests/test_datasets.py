@@ -29,7 +29,7 @@ from adain_style_transfer.datasets.painter import Job, Painter  # noqa: E402
 from adain_style_transfer.datasets.places import Place  # noqa: E402
 from adain_style_transfer.datasets.settings import Settings  # noqa: E402
 from adain_style_transfer.datasets.sources import Plan  # noqa: E402
-from adain_style_transfer.datasets.style_files import write_styles  # noqa: E402
+from adain_style_transfer.datasets.style_files import Named, write_styles  # noqa: E402
 
 PRESETS = ["great-wave", "venice", "the-scream"]
 
@@ -47,14 +47,14 @@ def styles(model):
 def job_of(source, target, batch=1, **settings):
     place = Place(str(source))
     made = Settings(str(source), "digest", "model", **settings)
-    return Job(place, Place(str(target)), Plan.of(place, made.extension).kind, made, PRESETS, None, "cpu", "float32", batch)
+    return Job(place, Place(str(target)), Plan.of(place, made.extension).kind, made, None, "cpu", "float32", batch)
 
 
 def painted(styles, source, target, batch=1, **settings):
     """The rows of the manifest of `source` painted into `target`, as a run does it, by one worker in this process."""
     job = job_of(source, target, batch, **settings)
     plan = Plan.of(job.source, job.settings.extension)
-    write_styles(job.target, styles)
+    write_styles(job.target, Named(styles, PRESETS))
     worker = Painter(job)
     for part in plan.parts:
         worker.paint(part)
@@ -277,7 +277,7 @@ def test_broken_pictures_are_rows(tree, tmp_path, styles):
     job = job_of(tree, tmp_path / "out")
     plan = Plan.of(job.source, "")
     (tree / "dog" / "a.png").unlink()  # vanishes after it was found
-    write_styles(job.target, styles)
+    write_styles(job.target, Named(styles, PRESETS))
     rows = {row.picture: row for part in plan.parts for row in Painter(job).paint(part)}
     assert "truncated or damaged" in rows["cat/b.png"].error and "is empty" in rows["cat/empty.png"].error
     assert rows["dog/a.png"].error == "dog/a.png cannot be read (No such file or directory)."
@@ -291,7 +291,7 @@ def test_a_full_disk_stops_a_part_and_leaves_nothing_half_written(tree, tmp_path
     import resource
 
     job = job_of(tree, tmp_path / "out")
-    write_styles(job.target, styles)
+    write_styles(job.target, Named(styles, PRESETS))
     worker, before = Painter(job), resource.getrlimit(resource.RLIMIT_FSIZE)
     texts = [json.dumps([part.number, part.names, part.targets]) for part in Plan.of(job.source, "").parts]
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
@@ -328,7 +328,7 @@ def test_places_of_fsspec(tree, tmp_path, styles):
     painted(styles, tree, tmp_path / "out")
     job = job_of("memory://in", "memory://out")
     plan = Plan.of(job.source, "")
-    write_styles(job.target, styles)
+    write_styles(job.target, Named(styles, PRESETS))
     for part in plan.parts:
         Painter(job).paint(part)
     manifest.merge(job.target, job.settings.to_json())
@@ -343,9 +343,9 @@ def test_places_of_fsspec(tree, tmp_path, styles):
 
 def refused(source, target, styles, sentence, resume=False, **settings):
     made = Settings(str(source), "digest", "model", **settings)
-    job = Job(Place(str(source)), Place(str(target)), "", made, PRESETS, None, "cpu", "float32")
+    job = Job(Place(str(source)), Place(str(target)), "", made, None, "cpu", "float32")
     with pytest.raises(DatasetError, match=sentence):
-        run.paint_dataset(job, styles, run.Options(resume=resume), lambda *_: None, lambda _: None)
+        run.paint_dataset(job, lambda: Named(styles, PRESETS), run.Options(resume=resume), lambda *_: None, lambda _: None)
 
 
 def test_sources_and_targets_that_cannot_be(tree, tmp_path, styles):
@@ -382,13 +382,13 @@ def test_targets_of_other_runs(tree, tmp_path, styles):
         tree,
         out,
         styles,
-        r"another seed \(0 there, 3 here\) and another strength \(1.0 there, 0.5 to 1.0 here\)",
+        r"other seed \(0 there, 3 here\) and other strength \(1.0 there, 0.5 to 1.0 here\)",
         True,
         seed=3,
         strength=(0.5, 1.0),
     )
     job = job_of(tree, tmp_path / "begun")
-    run.begun(job, styles, run.Options(), lambda _: None)
+    run.begun(job, lambda: Named(styles, PRESETS), run.Options(), lambda _: None)
     refused(tree, tmp_path / "begun", styles, "was interrupted. Give --resume")
-    refused(tree, tmp_path / "begun", styles, "another seed", True, seed=3)
-    assert len(run.begun(job, styles, run.Options(resume=True), lambda _: None).parts) == 1
+    refused(tree, tmp_path / "begun", styles, "other seed", True, seed=3)
+    assert len(run.begun(job, lambda: pytest.fail("styles are measured once"), run.Options(resume=True), lambda _: None).parts) == 1

@@ -40,7 +40,7 @@ def tree(tmp_path_factory):
 @pytest.fixture(scope="module", autouse=True)
 def local():
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     yield
     ray.shutdown()
 
@@ -73,7 +73,7 @@ def test_a_run_that_stops_at_too_many_errors_and_a_worker_that_is_killed(tree, t
     killed = []
     told = cli.dataset.paint_dataset  # type: ignore[attr-defined] # imported when the command was
 
-    def with_a_murder(job, styles, options, progress, tell):
+    def with_a_murder(job, measure, options, progress, tell):
         def then_kill(done, pictures):
             progress(done, pictures)
             workers = [one for one in psutil.Process().children(recursive=True) if is_painter(one)]
@@ -81,7 +81,7 @@ def test_a_run_that_stops_at_too_many_errors_and_a_worker_that_is_killed(tree, t
                 killed.append(workers[0].pid)
                 workers[0].send_signal(signal.SIGKILL)
 
-        return told(job, styles, options, then_kill, tell)
+        return told(job, measure, options, then_kill, tell)
 
     monkeypatch.setattr(cli.dataset, "paint_dataset", with_a_murder)
     assert cli.main(["dataset", str(tree), str(out), *OPTIONS, "--resume"]) == 1
@@ -130,7 +130,7 @@ def test_no_readable_picture_and_styles_that_are_broken(tmp_path, capsys):
     assert cli.main(["dataset", *given, "--styles", str(tmp_path / "styles"), "--workers", "1", "--device", "cpu"]) == 1
     told = capsys.readouterr().err
     assert "bad.png is not an image" in told and "None of the 1 picture of" in told
-    assert cli.main(["dataset", *given, "--styles", str(tmp_path / "styles" / "bad.png")]) == 1
+    assert cli.main(["dataset", given[0], str(tmp_path / "other"), "--styles", str(tmp_path / "styles" / "bad.png")]) == 1
     assert "bad.png is not an image" in capsys.readouterr().err
 
 

@@ -119,6 +119,24 @@ def test_save_style_says_where(page):
     assert page.evaluate(f"() => {node}.widgets.length") == 2
 
 
+def test_match_colors_says_where_the_cube_file_is(page):
+    page.evaluate("""() => {
+      app.graph.clear();
+      const [sample, match, preview] = ['AdaIN_SamplePicture', 'AdaIN_MatchColors', 'PreviewImage'].map(type => LiteGraph.createNode(type));
+      [sample, match, preview].forEach(node => app.graph.add(node));
+      sample.connect(0, match, 0);
+      sample.connect(0, match, 1);
+      match.connect(0, preview, 0);
+      match.widgets.find(widget => widget.name === 'lut').value = 'look';
+    }""")
+    assert run(page) == "execution_success"
+    node = "app.graph._nodes.find(n => n.type === 'AdaIN_MatchColors')"
+    page.wait_for_function(f"() => {node}.widgets.some(widget => widget.name === 'text')")
+    said = page.evaluate(f"() => {node}.widgets.find(widget => widget.name === 'text').value")
+    assert said.startswith("Saved as ") and said.endswith("look.cube")
+    assert page.evaluate(f"() => {node}.serialize().widgets_values") == ["covariance", 1, "rgb", "each frame", 0, "look"]
+
+
 def test_load_style_says_that_nothing_is_saved(page):
     assert page.evaluate("() => LiteGraph.createNode('AdaIN_LoadStyle').widgets[0].value") != "undefined"
 

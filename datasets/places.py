@@ -67,8 +67,8 @@ class Place:
         if not root.is_dir():
             raise DatasetError(f"There is no folder at {self.url}. Check the name.")
         found = []
-        for parent, folders, files in os.walk(root, followlinks=True):
-            folders[:] = sorted(folder for folder in folders if not folder.startswith("."))
+        for parent, folders, files in os.walk(root, onerror=_closed, followlinks=True):
+            folders[:] = sorted(folder for folder in folders if not folder.startswith(".") and not _leads_back(parent, folder))
             here = Path(parent).relative_to(root).as_posix()
             found += [name if here == "." else f"{here}/{name}" for name in files if not name.startswith(".")]
         return sorted(found)
@@ -135,6 +135,18 @@ class Place:
             return  # lies in the folder itself, under names that no reader takes
         for left in self.path.rglob(f"{TEMPORARY}*"):
             left.unlink(missing_ok=True)
+
+
+def _leads_back(parent: str, folder: str) -> bool:
+    """Whether a `folder` is a link to one that it is in, which would be walked for ever."""
+    path = os.path.join(parent, folder)
+    return os.path.islink(path) and Path(os.path.realpath(parent)).is_relative_to(os.path.realpath(path))
+
+
+def _closed(error: OSError) -> None:
+    raise DatasetError(
+        f"The folder {error.filename} cannot be looked into ({error.strerror}). Make it readable, or leave it out."
+    ) from error
 
 
 def _package(error: ImportError) -> str:

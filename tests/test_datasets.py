@@ -319,6 +319,19 @@ def test_odd_names(tmp_path, styles, name):
     assert list(Plan.from_json(Plan.of(Place(str(tmp_path / "in")), "").to_json()).parts[0].names) == [name]
 
 
+def test_links_are_followed_and_closed_folders_are_told(tree):
+    (tree / "dog" / "back").symlink_to(tree)
+    (tree / "kitten").symlink_to(tree / "cat")
+    assert Place(str(tree)).names() == ["cat/a.png", "cat/b.png", "dog/a.png", "dog/deep/c.png", "kitten/a.png", "kitten/b.png"]
+    (tree / "cat").chmod(0)
+    try:
+        if not os.access(tree / "cat", os.R_OK):  # but for root, who may read everything
+            with pytest.raises(DatasetError, match="cat cannot be looked into"):
+                Place(str(tree)).names()
+    finally:
+        (tree / "cat").chmod(0o755)
+
+
 def test_places_of_fsspec(tree, tmp_path, styles):
     """A file system that lives in this process stands for buckets: another protocol, the same code."""
     fsspec = pytest.importorskip("fsspec")

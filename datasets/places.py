@@ -73,10 +73,6 @@ class Place:
             found += [name if here == "." else f"{here}/{name}" for name in files if not name.startswith(".")]
         return sorted(found)
 
-    def is_file(self) -> bool:
-        """Whether it is no folder but one file."""
-        return self._remote[0].isfile(self._remote[1]) if self.path is None else self.path.is_file()
-
     def exists(self, name: str) -> bool:
         """Whether there is a file `name`."""
         return self._remote[0].exists(self._full(name)) if self.path is None else (self.path / name).exists()

@@ -13,12 +13,14 @@ from .grading import ColorMatch
 from .look import Look, Region
 from .media.images import read_mask, read_picture, write_picture
 from .model import StyleTransferModel
+from .refine import Finish, refine
 from .style import Style
 from .stylize import stylize
 
 __all__ = [
     "AdaINError",
     "ColorMatch",
+    "Finish",
     "ImageError",
     "Look",
     "ModelError",
@@ -30,6 +32,7 @@ __all__ = [
     "match_colors",
     "read_mask",
     "read_picture",
+    "refine",
     "stylize",
     "write_picture",
 ]

@@ -27,7 +27,7 @@ HALO = 32
 """Pixels around an area, a multiple of the coarsest stride, that its features depend on."""
 
 _RANGE_WEIGHT = 500.0
-_VARIATION_WEIGHT = 0.5
+_VARIATION_WEIGHT = 10.0
 
 _Result = TypeVar("_Result")
 _logger = logging.getLogger(__name__)

@@ -36,8 +36,8 @@ Quality = Literal["draft", "good", "best"]
 
 _Judge = Callable[[Tensor], tuple[float, Tensor]]
 
-_ITERATIONS: dict[str, tuple[int, int, int]] = {"draft": (40, 40, 16), "good": (80, 80, 50), "best": (150, 150, 120)}
-"""At a quarter of the size, at half of it and at the size itself."""
+_ITERATIONS: dict[str, tuple[int, int, int]] = {"draft": (0, 40, 20), "good": (0, 80, 60), "best": (80, 120, 120)}
+"""At a quarter of the size, at half of it and at the size itself. A quarter moves large areas: more style, less of the picture."""
 
 _LEAST_SIDE = 64
 """Pixels: a stage of a smaller picture shows the network too few cells to measure."""
@@ -51,14 +51,14 @@ class Finish:
     """How far pictures are refined. Raises StyleError for what is no such thing."""
 
     quality: Quality = "good"
-    style_weight: float = 3.0
+    style_weight: float = 2.0
     """The paper's lambda: how much the style counts against the content."""
 
     def __post_init__(self) -> None:
         if self.quality not in _ITERATIONS:
             raise StyleError(f"The quality {self.quality!r} is unknown. Choose one of {', '.join(_ITERATIONS)}.")
         if not 0 <= self.style_weight < float("inf"):
-            raise StyleError(f"The style weight is {self.style_weight}. Give a number from 0 (the content alone) on; 3 is usual.")
+            raise StyleError(f"The style weight is {self.style_weight}. Give a number from 0 (the content alone) on; 2 is usual.")
 
 
 def refine(
@@ -141,7 +141,7 @@ def _stages(size: torch.Size, finish: Finish) -> list[_Stage]:
     stages = []
     for scale, iterations in zip(reversed(range(SCALES)), _ITERATIONS[finish.quality], strict=True):
         smaller = scaled(size, 0.5**scale)
-        if not scale or min(smaller) >= _LEAST_SIDE:
+        if iterations and (not scale or min(smaller) >= _LEAST_SIDE):
             stages.append(_Stage(smaller, scale, iterations))
     return stages
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -15,6 +16,7 @@ from starlette.responses import Response
 
 from ..adain import AdaINError
 from ..adain.color import ColorMode
+from ..adain.refine import Finish
 from ..weights import EMBEDDED, preset_names
 from ..weights.presets import FIRST_PRESET
 from ..weights.samples import sample_path
@@ -47,13 +49,17 @@ def build() -> gr.Blocks:
                 result = gr.ImageSlider(label="Before and after", type="filepath", format="png", interactive=False, height=480)
                 with gr.Row():
                     run = gr.Button("Paint", variant="primary")
+                    finish = gr.Button("Finish")
                     stop = gr.Button("Stop")
                     download = gr.DownloadButton("Download", interactive=False)
         with gr.Row():
             styles = [_style(i) for i in range(_STYLES)]
         controls = [content, strength, color, size, model, *(part for style in styles for part in style)]
         painted = run.click(_paint, controls, [result, download], concurrency_limit=1, api_name="paint")
-        stop.click(None, cancels=[painted], queue=False)
+        finished = finish.click(
+            partial(_paint, finish=Finish("draft")), controls, [result, download], concurrency_limit=1, api_name="finish"
+        )
+        stop.click(None, cancels=[painted, finished], queue=False)
         gr.Examples([[str(sample_path(name)), preset, amount] for name, preset, amount in _EXAMPLES], [content, styles[0][1], strength])
     return page.queue(max_size=20)
 
@@ -117,6 +123,7 @@ def _paint(
     size: int,
     model: str,
     *styles: Any,
+    finish: Finish | None = None,
     progress: gr.Progress = gr.Progress(),  # noqa: B008 - gradio finds it here
 ) -> Iterator[tuple[tuple[str, str], gr.DownloadButton]]:
     """Paint with the values of all controls, which gradio gives one by one.
@@ -141,6 +148,7 @@ def _paint(
                 model=model,
                 folder=Path(folder),
                 progress=lambda share, what: progress(share, desc=what),
+                finish=finish,
             )
         except AdaINError as error:
             # Of the folder of uploads a visitor knows nothing.

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..adain import Style, StyleError, StyleTransferModel, read_picture, stylize, write_picture
+from ..adain import Look, Style, StyleError, StyleTransferModel, read_picture, stylize, write_picture
 from ..adain.color import ColorMode
+from ..adain.loss_network import LossNetwork
 from ..adain.media.images import Picture
+from ..adain.refine import Finish, refine
 from ..adain.resample import at_short_side
 from ..weights import EMBEDDED, load_model, load_preset
 from ..weights.catalog import State, default_folder, entries
+from ..weights.loss_network import load_judge
 
 Progress = Callable[[float, str], object]
 """Called as `progress(share, what)`; raise from it to stop."""
@@ -59,8 +62,11 @@ def paint(
     model: str,
     folder: Path,
     progress: Progress,
+    finish: Finish | None = None,
 ) -> Painted:
     """Paint `content`, its short side scaled down to `size` pixels (0: as it is), in the blend of `styles`, into `folder`.
+
+    With a `finish` it is refined, by a loss network that is downloaded on first use.
 
     Raises AdaINError (ImageError, StyleError, ModelError) with a sentence, and what `progress` raises.
     """
@@ -73,14 +79,21 @@ def paint(
     def downloading(done: int, total: int) -> None:
         progress(0.1 + 0.4 * done / total, "Downloading the model")
 
+    def finishing(done: int, total: int) -> None:
+        progress(0.6 + 0.3 * done / total, "Finishing")
+
     network = _load(model, downloading)
+    judge = _judge() if finish else None
     parts: list[Style] = []
     for i, style in enumerate(styles):
         progress(0.5 + 0.1 * i / len(styles), "Reading the styles")
-        parts.append(_style(network, style))
-    blend = Style.blend(parts, [style.weight for style in styles])
+        parts.append(_style(network, judge, style))
+    look = Look.of(Style.blend(parts, [style.weight for style in styles]), strength=strength, color=color)
     progress(0.6, "Painting")
-    painted = stylize(network, picture, blend, strength=strength, color=color)
+    if judge is None:
+        painted = stylize(network, picture, look.regions, strength=strength, color=color)
+    else:
+        painted = refine(judge, picture, look, finish, progress=finishing)
     progress(0.9, "Writing the picture")
     result = Painted(folder / "before.png", folder / f"{content.stem}-painted.png")
     write_picture(result.before, picture.rgb, picture.alpha)
@@ -95,9 +108,10 @@ def _read(path: Path, size: int) -> Picture:
     return picture.resized(at_short_side(picture.rgb.shape[-2:], size))
 
 
-def _style(network: StyleTransferModel, style: Ingredient) -> Style:
+def _style(network: StyleTransferModel, judge: LossNetwork | None, style: Ingredient) -> Style:
     if style.picture is not None:
-        return network.encode_style(read_picture(style.picture))
+        picture = read_picture(style.picture)
+        return replace(network.encode_style(picture), others=() if judge is None else (judge.encode_style(picture),))
     if style.preset is None:
         raise StyleError("A style has neither a picture nor a preset. Give one, or set its weight to 0.")
     if network.name not in EMBEDDED:
@@ -111,6 +125,11 @@ def _load(name: str, progress: Callable[[int, int], None]) -> StyleTransferModel
 
         name = str(get(name, progress=progress))
     return _loaded(name)
+
+
+@functools.lru_cache(maxsize=1)
+def _judge() -> LossNetwork:
+    return load_judge()
 
 
 @functools.lru_cache(maxsize=2)

@@ -27,8 +27,8 @@ def add_finish(command: argparse.ArgumentParser, quality: str | None = None) -> 
         "refining", "finish each picture by descending on its pixels: better strokes, seconds to minutes each"
     )
     group.add_argument("--refine", choices=get_args(Quality), default=quality, help=f"how far (default: {quality or 'not at all'})")
-    group.add_argument("--style-weight", type=above_zero, default=3.0, help="how much the style counts against the content (default 3)")
-    group.add_argument("--start", type=path, metavar="FILE", help="the picture to begin with (default: the content in the style's colours)")
+    group.add_argument("--style-weight", type=above_zero, default=2.0, help="how much the style counts against the picture (default 2)")
+    group.add_argument("--start", type=path, metavar="FILE", help="what to begin with (default: the picture in the style's colours)")
     group.add_argument("--judge", type=path, default=JUDGE, help=f"VGG-19, a file or an id of `adain models` (default {JUDGE})")
 
 

@@ -44,15 +44,15 @@ class Refine(io.ComfyNode):
                     options=list(get_args(Quality)),
                     default="good",
                     tooltip="How many steps are taken. good (default) is finished for most styles, draft takes a third of its time, best "
-                    "three times it.",
+                    "twice as long.",
                 ),
                 io.Float.Input(
                     "style_weight",
-                    default=3.0,
+                    default=2.0,
                     min=0.1,
                     max=30.0,
                     step=0.1,
-                    tooltip="How much the style counts against the image's own forms. 3 by default; higher paints more freely, "
+                    tooltip="How much the style counts against the image's own forms. 2 by default; higher paints more freely, "
                     "lower keeps more.",
                 ),
                 strength_input(),

@@ -56,7 +56,7 @@ def literal_loss(network, content, image, wanted, masks):
             for f, stride in zip(features, (1, 2, 4, 8), strict=True)
         ]
         loss = loss + WEIGHT / len(masks) * statistics_loss(own, levels)
-    return loss + 500 * range_loss(image) + 0.5 * variation_loss(image)
+    return loss + 500 * range_loss(image) + 10 * variation_loss(image)
 
 
 @pytest.mark.parametrize("kind", ["whole", "regions"])
@@ -105,11 +105,11 @@ def test_layers_are_torchs_own_with_reflected_borders(exact):
 def test_the_losses_fall_at_every_stage(network, style):
     seen: dict[tuple[int, ...], list[torch.Tensor]] = {}
     refine(network, picture(256, 272), style, DRAFT, show=lambda x: seen.setdefault(tuple(x.shape), []).append(x.clone()))
-    assert [shape[2:] for shape in seen] == [(64, 68), (128, 136), (256, 272)]
+    assert [shape[2:] for shape in seen] == [(128, 136), (256, 272)]
     for number, (shape, pictures) in enumerate(seen.items()):
         content = F.interpolate(picture(256, 272), size=shape[2:], mode="bicubic", antialias=True)
         judgement = Judgement(network, content, [None])
-        first = 1 + 4 * (2 - number)
+        first = 1 + 4 * (1 - number)
         demand = Demand([[Statistics(*(t.clone() for t in level)) for level in style.levels[first : first + 4]]], WEIGHT)
         losses = [judgement(x, demand)[0] for x in (pictures[0], pictures[-1])]
         assert losses[1] < 0.7 * losses[0]

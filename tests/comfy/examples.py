@@ -1,12 +1,16 @@
 """Makes the example workflows' graphs, thumbnails and screenshots anew, from example_workflows/api/ and the embedded weights.
 
 cd tests && python -m comfy.examples [NAME...]     all of them, or these workflows and nodes
+$ADAIN_JUDGE is a file of VGG-19 that judges in the place of the one that workflows with Refine download.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
+import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -27,6 +31,9 @@ _PICTURES = REPOSITORY / "web" / "docs" / "images"
 _FIRST = sample_names()[0]
 _MARGIN = 24
 
+_JUDGE = os.environ.get("ADAIN_JUDGE", "")
+_OWN_JUDGE = "own-judge"
+
 _NOTES = {
     "quick_start": "Press **Run**: nothing has to be chosen or downloaded. Then try other paintings in **Style Preset**."
     " For a picture of your own, choose it in **Your picture** and drag from its IMAGE dot to *image* of "
@@ -45,6 +52,10 @@ _NOTES = {
     " and keeps their sound.",
     "after_diffusion": "**Needs a checkpoint**: choose one in **Load Checkpoint**. What it makes is painted in the style: "
     "**AdaIN Transfer** takes any image.",
+    "refine_after_diffusion": "**Needs a checkpoint**: choose one in **Load Checkpoint**. What it makes is finished by **Refine**, which "
+    "takes minutes on a CPU and downloads VGG-19 (80 MB) on its first run.",
+    "draft_and_refine": "The same picture by **AdaIN Transfer**, in an instant, and by **Refine**, in seconds on a GPU and "
+    "minutes on a CPU: drag the slider of **Compare Images**. Refine downloads VGG-19 (80 MB) on its first run.",
     "color_match_after_diffusion": "**Needs a checkpoint**: choose one in **Load Checkpoint**. **Match Colors** gives the result the "
     "colours of the picture it was made from.",
     "guided_text_to_image": "**Needs a checkpoint and a painting**: choose them in **Load Checkpoint** and **Painting**. **AdaIN "
@@ -66,6 +77,7 @@ _PAINTED = {"color_match_after_diffusion"}
 
 _CAPTIONS = {
     "after_diffusion": "a photograph stands in for the checkpoint's picture",
+    "refine_after_diffusion": "a photograph stands in for the checkpoint's picture",
     "color_match_after_diffusion": "a painted photograph stands in for the checkpoint's picture",
     "guided_text_to_image": "only AdaIN Transfer, on a photograph: no checkpoint took part",
     "paint_diffuse_paint": "painted twice: no checkpoint took part",
@@ -177,6 +189,8 @@ def main(names: list[str]) -> None:
         model = weights.load_model(device="cpu")
         comfy.put_image("painted.png", adain.stylize(model, _sample(_FIRST), weights.load_preset(model, "starry-night")))
         comfy.make_clip("clip.png")
+        if _JUDGE:
+            _put_judge(comfy.base / "models" / "adain", Path(_JUDGE))
         checkpoint = comfy.base / "models" / "checkpoints" / example("guided_text_to_image")["1"]["inputs"]["ckpt_name"]
         checkpoint.parent.mkdir()
         checkpoint.touch()  # else the page covers the graph with a notice that it is missing
@@ -206,6 +220,15 @@ def main(names: list[str]) -> None:
                 _shoot(page, page.evaluate(_BOUNDS), _PICTURES / f"{kind}.jpg", 600)
 
 
+def _put_judge(folder: Path, file: Path) -> None:
+    """Put `file` into the models `folder`, with an entry of a catalogue that finds it by its hash."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(file, folder / file.name)
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    entry = f'[{_OWN_JUDGE}]\nrepo_id = "none/none"\n[[{_OWN_JUDGE}.files]]\npath = "{file.name}"\n'
+    (folder / "catalog.toml").write_text(f'{entry}bytes = {file.stat().st_size}\nsha256 = "{digest}"\n')
+
+
 def _sample(name: str) -> Tensor:
     return adain.read_picture(sample_path(name)).rgb
 
@@ -220,6 +243,8 @@ def _paint(comfy: ComfyServer, name: str) -> tuple[Tensor, Tensor]:
     samples = [node["inputs"]["picture"] for node in prompt.values() if node["class_type"] == "AdaIN_SamplePicture"]
     sample = samples[0] if samples else "cat" if prompt[last]["class_type"] == "SaveVideo" else _FIRST
     for node in prompt.values():
+        if node["class_type"] == "AdaIN_Refine" and _JUDGE:
+            node["inputs"]["judge"] = _OWN_JUDGE
         if node["class_type"] == "AdaIN_EncodeStyle":
             node.update(class_type="AdaIN_StylePreset", inputs={"adain_model": node["inputs"]["adain_model"], "preset": "kuniyoshi"})
         if node["class_type"] == "VAEDecode" and name in _PAINTED:

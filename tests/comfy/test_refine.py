@@ -48,7 +48,7 @@ def prompt(image="photo.png", **changed):
                 "image": ["1", 0],
                 "style_image": ["2", 0],
                 "quality": "draft",
-                "style_weight": 3.0,
+                "style_weight": 2.0,
                 "strength": 1.0,
                 "color": "style",
             }
@@ -120,3 +120,22 @@ def test_presets_are_measured_for_it_and_need_their_own_judge(fresh):
     assert "cannot be used to refine" in fresh.run(graph).error  # `small` is not what the presets were measured with
     graph["3"]["inputs"]["judge"] = "vgg-normalised"
     assert "vkganesan/AdaIN" in fresh.run(graph).error  # which is not on this Hub
+
+
+@pytest.mark.parametrize("name", ["draft_and_refine", "refine_after_diffusion"])
+def test_workflows(fresh, name):
+    """With a picture where the checkpoint's and the preset's would come from, and the small judge."""
+    graph = comfy_server.example(name)
+    (refined,) = (key for key, node in graph.items() if node["class_type"] == "AdaIN_Refine")
+    graph["painting"] = {"class_type": "LoadImage", "inputs": {"image": "painting.png"}}
+    graph[refined]["inputs"] |= {"style_image": ["painting", 0], "judge": "small"}
+    for node in graph.values():
+        if node["class_type"] in ("VAEDecode", "AdaIN_SamplePicture"):
+            node.update(class_type="LoadImage", inputs={"image": "photo.png"})
+    wanted = {
+        key: node for key, node in graph.items() if not node["class_type"].startswith(("CLIP", "Checkpoint", "KSampler", "EmptyLatent"))
+    }
+    outcome = fresh.run(wanted)
+    assert not outcome.error, outcome.error
+    (saved,) = (pictures for key, pictures in outcome.images.items() if graph[key]["class_type"] == "SaveImage")
+    assert fresh.image(saved[0]).shape[2:] == (96, 80)

@@ -163,7 +163,8 @@ def test_after_diffusion(comfy, model, load, name, last):
 def test_every_example_is_tested_here():
     tested = {"quick_start", "one_node", "two_styles_blended", "sky_and_ground", "video_frames", "style_over_time", "style_grid"}
     in_diffusion = {"guided_text_to_image", "paint_diffuse_paint", "video_without_drift"}  # see test_diffusion.py
-    assert set(NAMES) == tested | {"after_diffusion", "color_match_after_diffusion"} | in_diffusion
+    refining = {"draft_and_refine", "refine_after_diffusion"}  # see test_refine.py
+    assert set(NAMES) == tested | {"after_diffusion", "color_match_after_diffusion"} | in_diffusion | refining
 
 
 @pytest.mark.parametrize("name", NAMES)

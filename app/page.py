@@ -118,11 +118,7 @@ def _path_of(payload: Any) -> str | None:
 
 def _paint(
     content: str | None,
-    strength: float,
-    color: ColorMode,
-    size: int,
-    model: str,
-    *styles: Any,
+    *values: Any,
     finish: Finish | None = None,
     progress: gr.Progress = gr.Progress(),  # noqa: B008 - gradio finds it here
 ) -> Iterator[tuple[tuple[str, str], gr.DownloadButton]]:
@@ -130,6 +126,7 @@ def _paint(
 
     The pictures are yielded once: gradio copies them to its own cache, which it clears, and then asks for more.
     """
+    strength, color, size, model, *styles = values
     if content is None:
         raise gr.Error("There is no photograph. Upload one, or choose an example.", title="Nothing to paint", print_exception=False)
     given = [

@@ -125,7 +125,7 @@ def test_files_that_are_no_loss_network(tmp_path, network_file):
         read_loss_network(tmp_path / "missing")
     path = tmp_path / "other.safetensors"
     path.write_text("no safetensors")
-    with pytest.raises(ModelError, match="other.safetensors is not a loss network"):
+    with pytest.raises(ModelError, match="other.safetensors is not read: it is damaged"):
         read_loss_network(path)
     save_file({"conv1_1.weight": torch.ones(64, 3, 3, 3)}, path)
     with pytest.raises(ModelError, match=r"is not a loss network.*conv1_2\.weight"):

@@ -10,7 +10,7 @@ from adain_style_transfer.adain.moments import Statistics
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
-from samples import picture, soft_mask
+from samples import picture, small_lite, soft_mask
 
 
 @pytest.fixture(scope="module")
@@ -271,4 +271,50 @@ def test_a_truncated_style_file(styles, tmp_path):
     for length in (1, 8, 100, len(data) - 1):
         path.write_bytes(data[:length])
         with pytest.raises(StyleError, match="not a readable safetensors file"):
+            Style.load(path)
+
+
+# What other networks measured
+
+
+@pytest.fixture(scope="module")
+def other():
+    return small_lite(seed=7)
+
+
+@pytest.fixture(scope="module")
+def twofold(lite, other):
+    """Three styles that two networks measured, and the fingerprint of the second."""
+    pictures = [picture(24, 32, seed=i) for i in range(3)]
+    return [replace(lite.encode_style(p, name=f"style {i}"), others=(other.encode_style(p),)) for i, p in enumerate(pictures)]
+
+
+def test_what_another_network_measured_comes_along(twofold, other, tmp_path):
+    pictures = [picture(24, 32, seed=i) for i in range(3)]
+    own = [other.encode_style(p) for p in pictures]
+    assert_same(twofold[0].seen_by(other.fingerprint), own[0])
+    assert_same(twofold[0].seen_by(twofold[0].fingerprint), twofold[0])
+    assert twofold[0].seen_by("nobody") is None
+    blend = Style.blend(twofold, [1, 2, 1])
+    assert_same(blend.seen_by(other.fingerprint), Style.blend(own, [1, 2, 1]))
+    assert Style.blend([twofold[0], replace(twofold[1], others=())]).others == ()  # not all of them have it
+    twofold[1].save(tmp_path / "style.safetensors")
+    loaded = Style.load(tmp_path / "style.safetensors")
+    assert_same(loaded, twofold[1])
+    assert_same(loaded.seen_by(other.fingerprint), own[1])
+    assert loaded.to("cpu").rows(slice(0, 1)).seen_by(other.fingerprint) is not None
+
+
+def test_a_file_without_all_that_another_network_measured_is_damaged(twofold, tmp_path):
+    path = tmp_path / "style.safetensors"
+    twofold[0].save(path)
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata()
+    state = load_file(path)
+    for change in ({"other0.level0.mean": None}, {"other1.level0.mean": torch.zeros(1, 4)}, {"other0.level0.std": torch.zeros(1, 3)}):
+        changed = {key: value for key, value in (state | change).items() if value is not None}
+        save_file(changed, path, metadata)
+        with pytest.raises(StyleError, match="damaged"):
             Style.load(path)

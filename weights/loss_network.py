@@ -63,8 +63,9 @@ def read_loss_network(path: str | os.PathLike[str]) -> LossNetwork:
     """
     if not Path(path).is_file():
         raise ModelError(f"There is no loss network at {path}. Give a file of VGG-19, or vgg-normalised.")
+    tensors = read_tensors(Path(path))
     try:
-        network = LossNetwork(_layers(read_tensors(Path(path))))
+        network = LossNetwork(_layers(tensors))
     except (ModelError, KeyError) as error:
         raise ModelError(f"{path} is not a loss network, VGG-19 from conv1_1 to conv4_1: {reason(error)}.") from error
     network.name = Path(path).stem

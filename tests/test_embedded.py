@@ -8,7 +8,7 @@ from adain_style_transfer import adain, weights
 from adain_style_transfer.adain.color import luma
 from adain_style_transfer.adain.media.contact_sheet import contact_sheet
 from adain_style_transfer.adain.media.lettering import _SYSTEM_FONTS, font_for
-from adain_style_transfer.adain.model import color_statistics
+from adain_style_transfer.adain.moments import color_statistics
 from adain_style_transfer.weights.presets import preset_names, preset_path
 from adain_style_transfer.weights.samples import sample_path
 from safetensors import safe_open

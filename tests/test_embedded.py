@@ -29,7 +29,7 @@ def test_the_embedded_model_is_small_and_says_what_it_is() -> None:
 @pytest.mark.parametrize("name", preset_names())
 def test_presets_belong_to_the_embedded_model(model: adain.StyleTransferModel, name: str) -> None:
     assert weights.load_preset(model, name).name == name
-    assert preset_path(name).stat().st_size < 4096
+    assert preset_path(name).stat().st_size < 32_768
 
 
 def test_an_unknown_preset_is_refused_with_the_known_ones(model: adain.StyleTransferModel) -> None:

@@ -11,10 +11,15 @@ from adain_style_transfer.training import presets as command
 from adain_style_transfer.weights import save_model
 from adain_style_transfer.weights.presets import presets
 from PIL import Image
-from samples import picture, small_lite
+from samples import distilled_file, picture, small_lite
 
 ROOT = Path(__file__).parent.parent
 THUMBNAILS = ROOT / "web" / "docs" / "images" / "presets"
+
+
+def judge_in(folder):
+    """The path of a small loss network in `folder`."""
+    return str(distilled_file(folder / "judge.safetensors"))
 
 
 def test_each_preset_names_a_work_of_its_own() -> None:
@@ -68,13 +73,18 @@ class TestCommand:
         works = tmp_path / "works"
         works.mkdir()
         adain.write_picture(works / "dusk.png", picture(64, 48))
-        assert command.main([str(tmp_path), str(works), "--thumbnails", str(tmp_path / "thumbnails")]) == 0
+        assert command.main([str(tmp_path), str(works), "--judge", judge_in(tmp_path), "--thumbnails", str(tmp_path / "thumbnails")]) == 0
 
         model = weights.load_model(device="cpu", dtype=torch.float32)
         style = weights.load_preset(model, "dusk")
         measured = model.encode_style(adain.read_picture(works / "dusk.png").rgb, size=32)
         for a, b in zip(style.levels, measured.levels, strict=True):
             torch.testing.assert_close(a.mean, b.mean)
+        judge = weights.load_judge(judge_in(tmp_path), "cpu", torch.float32)
+        judged = judge.encode_style(adain.read_picture(works / "dusk.png").rgb, size=32)
+        seen = style.seen_by(judge.fingerprint)
+        assert seen is not None
+        torch.testing.assert_close(seen.levels[4].mean, judged.levels[4].mean)
         thumbnail = tmp_path / "thumbnails" / "dusk.jpg"
         assert thumbnail.stat().st_size <= command.THUMBNAIL_BYTES
         painted = adain.stylize(model, adain.read_picture(command.PHOTOGRAPH).rgb, style)
@@ -87,7 +97,7 @@ class TestCommand:
 
     def test_a_preset_of_this_model_may_stay_without_its_work(self, tmp_path, caplog):
         adain.write_picture(tmp_path / "dusk.png", picture(64, 48))
-        assert command.main([str(tmp_path)]) == 0
+        assert command.main([str(tmp_path), "--judge", judge_in(tmp_path)]) == 0
         measured = (tmp_path / "dusk.safetensors").read_bytes()
         assert command.main([str(tmp_path / "elsewhere")]) == 0
         assert "dusk stays as it is: dusk.png is in none of the folders" in caplog.text

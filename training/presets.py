@@ -18,7 +18,6 @@ from pathlib import Path
 import torch
 
 from ..adain.errors import AdaINError, ImageError
-from ..adain.loss_network import LossNetwork
 from ..adain.media.atomic import replacing
 from ..adain.media.images import read_picture, to_pil
 from ..adain.style import Style
@@ -38,7 +37,7 @@ THUMBNAIL_SIDE = 320
 THUMBNAIL_BYTES = 15_000
 
 
-def measure_presets(folders: Sequence[Path], judge: LossNetwork) -> None:
+def measure_presets(folders: Sequence[Path], judge: str = JUDGE) -> None:
     """Write the style file of every preset. One that the model has measured stays as it is if its picture is in none of `folders`.
 
     Raises ImageError for a missing picture of any other one, before anything is written.
@@ -53,8 +52,9 @@ def measure_presets(folders: Sequence[Path], judge: LossNetwork) -> None:
             raise ImageError(f"The picture {preset.file} of the preset {name} is in none of the folders given.")
         else:
             _logger.warning("%s stays as it is: %s is in none of the folders given", name, preset.file)
+    networks = (model, load_judge(judge, "cpu", torch.float32)) if sources else ()
     for name, source in sources.items():
-        own, judged = (network.encode_style(read_picture(source), size=presets()[name].size, name=name) for network in (model, judge))
+        own, judged = (network.encode_style(read_picture(source), size=presets()[name].size, name=name) for network in networks)
         replace(own, others=(judged,)).save(preset_path(name))
 
 
@@ -82,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(format="%(message)s")
     try:
         if options.folders:
-            measure_presets(options.folders, load_judge(options.judge, "cpu", torch.float32))
+            measure_presets(options.folders, options.judge)
         if options.thumbnails:
             paint_thumbnails(options.thumbnails)
     except (AdaINError, OSError) as error:

@@ -19,7 +19,7 @@ from adain_style_transfer.adain.progress import Steps
 from adain_style_transfer.adain.stylize import stylize
 from adain_style_transfer.adain.tile_policy import TilePolicy
 from adain_style_transfer.adain.tiling.painter import TiledPainter
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from samples import picture, soft_mask
 
@@ -62,6 +62,7 @@ def test_tiles_cover_the_picture_once_on_the_grid(height, width, side, stride):
 @example(1, 1, 8, 1.0, "style", "plain")
 @settings(max_examples=12)
 def test_tiles_equal_the_whole(lite64, height, width, tile, strength, color, kind):
+    assume(height > 1 or kind != "apart")  # a line of one row leaves nothing for the other region
     assert_equal_in_tiles(lite64, height, width, tile, strength, color, kind)
 
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .moments import Statistics, matrix_power
+from .moments import Statistics, matrix_function, matrix_power
 
 
 class Affine(NamedTuple):
@@ -60,9 +60,8 @@ def extrapolated(move: Affine, mean: Tensor, strength: float) -> Affine:
         return move
     mean = mean.to(move.shift)
     if move.scale.ndim == 3:
-        values, vectors = torch.linalg.eigh(move.scale.cpu().double())  # symmetric: the linear optimal transport is
-        further = (1 + strength * (values - 1)).clamp_min(0)
-        scale = ((vectors * further[..., None, :]) @ vectors.transpose(-1, -2)).to(move.scale)
+        # Symmetric: the linear optimal transport is.
+        scale = matrix_function(move.scale, lambda values: (1 + strength * (values - 1)).clamp_min(0))
         reached = (move.scale @ mean[..., None])[..., 0] + move.shift
         return Affine(scale, torch.lerp(mean, reached, strength) - (scale @ mean[..., None])[..., 0])
     scale = (1 + strength * (move.scale - 1)).clamp_min(0)

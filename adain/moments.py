@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -161,13 +161,17 @@ def color_statistics(image: Tensor, mask: Tensor | None = None) -> Statistics:
 
 
 def matrix_power(symmetric: Tensor, exponent: float) -> Tensor:
-    """`symmetric` [B, n, n], positive semi-definite, to a real power.
+    """`symmetric` [B, n, n], positive semi-definite, to a real power."""
+    return matrix_function(symmetric, lambda values: values.clamp_min(1e-12).pow(exponent))
+
+
+def matrix_function(symmetric: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
+    """The matrix with the eigenvectors of `symmetric` [B, n, n] and what `function` makes of its eigenvalues [B, n], in float64.
 
     It is so small that the CPU is no slower; MPS finds no eigenvectors before torch 2.14, and has no float64.
     """
     values, vectors = torch.linalg.eigh(symmetric.cpu().double())
-    power = (vectors * values.clamp_min(1e-12).pow(exponent)[..., None, :]) @ vectors.transpose(-1, -2)
-    return power.to(symmetric)
+    return ((vectors * function(values)[..., None, :]) @ vectors.transpose(-1, -2)).to(symmetric)
 
 
 def _pixel_moments(x: Tensor) -> Moments:

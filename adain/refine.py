@@ -94,13 +94,14 @@ def refine(
     alpha = None if picture.alpha is None else check_mask(picture.alpha, "alpha", len(rgb))
     if start is not None and check_image(start, "start").shape[-2:] != rgb.shape[-2:]:
         raise ImageError(f"The start has the size {tuple(start.shape[-2:])}, the picture {tuple(rgb.shape[-2:])}. Give them one size.")
-    stages = _stages(scaled(rgb.shape[-2:], look.scale), finish or Finish())
+    finish = finish or Finish()
+    stages = _stages(scaled(rgb.shape[-2:], look.scale), finish)
     steps = Steps(progress, count * sum(stage.cost * stage.iterations for stage in stages))
     out = torch.empty((count, *rgb.shape[1:]), dtype=rgb.dtype, device=rgb.device)
     for i in range(count):
         row = slice(i, i + 1)
         own, planes = look.rows(row), None if alpha is None else usable(rows_of(alpha, row))
-        refiner = _Refiner(network, own, finish or Finish(), tile, steps, show or (lambda _: None))
+        refiner = _Refiner(network, own, finish, tile, steps, show or (lambda _: None))
         with torch.inference_mode(False):
             painted = refiner(rows_of(rgb, row), planes, None if start is None else rows_of(start, row), stages)
         out[row] = painted
@@ -173,10 +174,10 @@ class _Refiner:
             picture = aim.recolor(measured)(seen).clamp_(0, 1) if picture is None else resize(picture, stage.size)
             pairs = [aim.pairs(measured, 1 + level) for level in range(len(LEVEL_STRIDES))]
             demand = Demand([[target for _, target in levels] for levels in zip(*pairs, strict=True)], self.finish.style_weight)
-            shown = aim.shown(measured)
-            picture = self._descended(picture, seen, shown, partial(judgement, demand=demand), stage)
+            # All of the picture, also where nothing of it will be shown: beside what is left as it is, descending paints a glaring rim.
+            picture = self._descended(picture, partial(judgement, demand=demand), stage)
             if stage is stages[-1]:
-                picture = lay_over(seen, apply_color_mode(self.look.color, seen, picture.clamp_(0, 1), aim.counted), shown)
+                picture = lay_over(seen, apply_color_mode(self.look.color, seen, picture.clamp_(0, 1), aim.counted), aim.shown(measured))
         assert picture is not None  # there is at least one stage
         return laid_back(picture.to(rgb), rgb, self.look)
 
@@ -187,13 +188,9 @@ class _Refiner:
         coverage = coverage_of(self.look, content, alpha)
         return Aim([[own[0], *own[first : first + levels]] for own in styles], coverage, self.look.strength).ready(content.device, content)
 
-    def _descended(self, picture: Tensor, content: Tensor, shown: Tensor | None, judge: _Judge, stage: _Stage) -> Tensor:
-        """`picture` after the iterations of a stage. What is judged is what will be seen: the picture laid over the content."""
+    def _descended(self, picture: Tensor, judge: _Judge, stage: _Stage) -> Tensor:
+        """`picture` after the iterations of a stage."""
         left = stage.iterations
-
-        def judged(place: Tensor) -> tuple[float, Tensor]:
-            loss, gradient = judge(place if shown is None else torch.lerp(content, place, shown))
-            return loss, gradient if shown is None else gradient * shown
 
         def after(place: Tensor) -> None:
             nonlocal left
@@ -201,6 +198,6 @@ class _Refiner:
             self.show(place)
             self.steps(stage.cost)
 
-        picture = descend(judged, picture, stage.iterations, after)
+        picture = descend(judge, picture, stage.iterations, after)
         self.steps(left * stage.cost)
         return picture

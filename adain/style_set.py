@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .errors import StyleError
-from .moments import Statistics
+from .moments import Statistics, matrix_function
 from .style import Style
 
 _SMALLEST = 1e-6
@@ -63,15 +63,11 @@ def _free(level: Statistics) -> tuple[Tensor, Tensor]:
     """Mean, and logarithm of the deviation: any number makes sense."""
     if level.std.ndim == 2:
         return level.mean, level.std.clamp_min(_SMALLEST).log()
-    values, vectors = torch.linalg.eigh(level.std.cpu().double())
-    log = (vectors * values.clamp_min(_SMALLEST).log()[:, None, :]) @ vectors.transpose(1, 2)
-    return level.mean, log.to(level.std)
+    return level.mean, matrix_function(level.std, lambda values: values.clamp_min(_SMALLEST).log())
 
 
 def _bound(mean: Tensor, log: Tensor) -> Statistics:
     """The statistics of which `_free` makes these."""
     if log.ndim == 2:
         return Statistics(mean, log.exp())
-    values, vectors = torch.linalg.eigh(log.cpu().double())
-    std = (vectors * values.exp()[:, None, :]) @ vectors.transpose(1, 2)
-    return Statistics(mean, std.to(log))
+    return Statistics(mean, matrix_function(log, torch.Tensor.exp))

@@ -20,7 +20,7 @@ from .subcommands import add_debug
 
 COMMANDS = {
     "stylize": "paint pictures in a style",
-    "refine": "finish pictures: a style's own strokes, in seconds to minutes",
+    "refine": "finish pictures: a style's own strokes, in minutes on a CPU",
     "video": "paint a video with less flicker; sound is copied",
     "dataset": "paint a whole dataset, on this machine or a cluster",
     "colors": "give pictures or a video the colours of another picture",

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import unicodedata
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from ..adain.errors import ImageError
+from ..adain.media.file_names import told_apart
 from ..adain.media.images import WRITTEN
 from .inputs import Found
 
@@ -71,14 +70,7 @@ def _labels(pictures: Sequence[Found], form: Callable[[Path], str]) -> list[str]
     That is its stem, below the folder that it was found in. The whole name where stems are equal (a.jpg, a.png), below the folder that was
     walked where those are, too (2019/a.jpg, 2020/a.jpg); with a hash where only the case of letters differs.
     """
-    candidates = [[form(candidate) for candidate in _candidates(picture)] for picture in pictures]
-    while True:
-        counts = Counter(_folded(own[0]) for own in candidates)
-        equal = [own for own in candidates if counts[_folded(own[0])] > 1 and len(own) > 1]
-        if not equal:
-            return [own[0] for own in candidates]
-        for own in equal:
-            del own[0]
+    return told_apart([[form(candidate) for candidate in _candidates(picture)] for picture in pictures])
 
 
 def _candidates(picture: Found) -> list[Path]:
@@ -86,11 +78,6 @@ def _candidates(picture: Found) -> list[Path]:
     root = path.absolute().parents[len(folder.parts)].name
     hashed = f"{path.name}~{_digest(str(path.absolute()))}"
     return [*(Path(start, folder, name) for start in ("", root) for name in (path.stem, path.name)), folder / hashed]
-
-
-def _folded(name: str) -> str:
-    """A form of `name` that is the same for all names of one file on macOS or Windows."""
-    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _fitting(path: Path, extension: str) -> Path:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-import unicodedata
-from collections import Counter
 from collections.abc import Sequence
 
+from ..adain.media.file_names import told_apart
 from ..adain.media.images import EXTENSIONS
 
 FORMATS = {
@@ -29,14 +28,7 @@ def targets(names: Sequence[str], form: str) -> list[str]:
 
     Where only extensions differ, the whole name is kept (a.jpg, a.png: a.jpg.webp, a.png.webp); where only case does, a hash is added.
     """
-    candidates = [_candidates(name, form) for name in names]
-    while True:
-        counts = Counter(_folded(own[0]) for own in candidates)
-        equal = [own for own in candidates if counts[_folded(own[0])] > 1 and len(own) > 1]
-        if not equal:
-            return [own[0] for own in candidates]
-        for own in equal:
-            del own[0]
+    return told_apart([_candidates(name, form) for name in names])
 
 
 def _candidates(name: str, form: str) -> list[str]:
@@ -60,8 +52,3 @@ def encoded(name: str) -> bytes:
 def printable(name: str) -> str:
     """A name that any table can hold: what is no UTF-8 is written as `\\xe9`."""
     return encoded(name).decode("utf-8", "backslashreplace")
-
-
-def _folded(name: str) -> str:
-    """A form of `name` that is the same for all names of one file on macOS or Windows."""
-    return unicodedata.normalize("NFC", name).casefold()

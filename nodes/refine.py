@@ -31,7 +31,7 @@ class Refine(io.ComfyNode):
             display_name="Refine (AdaIN)",
             category=CATEGORY,
             description="Finishes a picture: paints it with the style's own strokes, by small steps from coarse to fine. Slower and better "
-            "than AdaIN Transfer; seconds on a GPU, minutes on a CPU.",
+            "than AdaIN Transfer: minutes on a CPU.",
             search_aliases=["neural style transfer", "gatys", "optimize style", "finish painting", "high quality style", "style transfer"],
             inputs=[
                 io.Image.Input(
@@ -43,8 +43,8 @@ class Refine(io.ComfyNode):
                     "quality",
                     options=list(get_args(Quality)),
                     default="good",
-                    tooltip="How many steps are taken. good (default) is finished for most styles, draft takes a third of its time, best "
-                    "twice as long.",
+                    tooltip="How many steps are taken. good (default) is finished for most styles, draft takes less than half as long, "
+                    "best twice as long.",
                 ),
                 io.Float.Input(
                     "style_weight",

@@ -149,6 +149,15 @@ def test_outside_of_a_mask_every_bit_stays(network, style):
     assert (painted[..., :64] - content[..., :64]).abs().mean() > 0.02
 
 
+def test_the_picture_goes_on_beyond_the_mask(network, style):
+    """What is judged is painted whole: a cliff to what is left as it is would get a glaring rim."""
+    mask, seen = torch.zeros(1, 1, 96, 128), list[torch.Tensor]()
+    mask[..., :64] = 1
+    refine(network, picture(96, 128), Look.of(style, mask=mask), DRAFT, show=seen.append)
+    whole = [x for x in seen if x.shape[-1] == 128]
+    assert (whole[-1] - whole[0])[..., 70:].abs().mean() > 1e-3
+
+
 def test_every_region_gets_its_own_style(network, style):
     other = network.encode_style(picture(64, 64, seed=8) * 0.3)
     content, left = picture(128, 128), torch.zeros(1, 1, 128, 128)
@@ -229,7 +238,7 @@ def test_what_cannot_be_refined(network, style):
 
 
 def test_memory_that_runs_out_makes_smaller_tiles(network, style, monkeypatch):
-    """The network refuses more than 10,000 pixels as a small device would."""
+    """The network refuses more than 40,000 pixels as a small device would."""
     seen: list[int] = []
     forward = type(network).forward
 

@@ -54,8 +54,8 @@ _NOTES = {
     "**AdaIN Transfer** takes any image.",
     "refine_after_diffusion": "**Needs a checkpoint**: choose one in **Load Checkpoint**. What it makes is finished by **Refine**, which "
     "takes minutes on a CPU and downloads VGG-19 (80 MB) on its first run.",
-    "draft_and_refine": "The same picture by **AdaIN Transfer**, in an instant, and by **Refine**, in seconds on a GPU and "
-    "minutes on a CPU: drag the slider of **Compare Images**. Refine downloads VGG-19 (80 MB) on its first run.",
+    "draft_and_refine": "The same picture by **AdaIN Transfer**, in an instant, and by **Refine**, in minutes on a "
+    "CPU: drag the slider of **Compare Images**. Refine downloads VGG-19 (80 MB) on its first run.",
     "color_match_after_diffusion": "**Needs a checkpoint**: choose one in **Load Checkpoint**. **Match Colors** gives the result the "
     "colours of the picture it was made from.",
     "guided_text_to_image": "**Needs a checkpoint and a painting**: choose them in **Load Checkpoint** and **Painting**. **AdaIN "

@@ -12,6 +12,9 @@ from torch import Tensor
 
 from .moments import Statistics, matrix_function, matrix_power
 
+MOST_STRENGTH = 2.0
+"""How far anything is moved at most: twice as far as to the style."""
+
 
 class Affine(NamedTuple):
     """`scale` A and `shift` B of one region: both [B, C], or [B, C, C] and [B, C] for a map that mixes channels.

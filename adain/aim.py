@@ -27,7 +27,7 @@ class Aim:
     """[K][level], of one picture or of as many as there are."""
     coverage: Coverage | None = None
     """None: one region, everywhere."""
-    strength: float | Tensor = 1.0
+    strength: float = 1.0
 
     @staticmethod
     def cat(aims: Sequence[Aim]) -> Aim:

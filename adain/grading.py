@@ -13,7 +13,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from .affine import affine, extrapolated
+from .affine import MOST_STRENGTH, affine, extrapolated
 from .color import keep_colors, lay_over
 from .color_spaces import ColorSpace, decode, encode, ranges
 from .errors import ImageError, StyleError
@@ -23,9 +23,6 @@ from .precision import wide
 from .resample import resize
 
 MatchMethod = Literal["covariance", "channels", "chroma", "histogram"]
-
-MOST = 2.0
-"""The largest strength."""
 
 _FLAT = 4 * COLOR_EPS
 """The variance from which on contrast is matched all of the way: (5 / 255)^2. Below it is noise, which is not to be stretched."""
@@ -71,8 +68,10 @@ class ColorMatch:
         for name, kind in (("method", MatchMethod), ("space", ColorSpace)):
             if getattr(self, name) not in get_args(kind):
                 raise StyleError(f"The {name} {getattr(self, name)!r} is unknown. Choose one of {', '.join(get_args(kind))}.")
-        if not 0 <= self.strength <= MOST:
-            raise StyleError(f"The strength is {self.strength}. It must lie between 0 (the picture itself) and {MOST:g} (twice as far).")
+        if not 0 <= self.strength <= MOST_STRENGTH:
+            raise StyleError(
+                f"The strength is {self.strength}. It must lie between 0 (the picture itself) and {MOST_STRENGTH:g} (twice as far)."
+            )
 
     @property
     def coordinates(self) -> ColorSpace:

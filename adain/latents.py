@@ -87,7 +87,7 @@ def move(
     mask: Tensor | None = None,
     window: float = 0.0,
 ) -> Tensor:
-    """The latent `x` with its moments moved to `target`, all of the way at `strength` 1.
+    """The latent `x` with its moments moved to `target`, all of the way at `strength` 1, beyond it to 2.
 
     `target` is [1 or N, C] for the N frames or clips of `x`, or maps [1 or N, C, h, w] of any size if `window` > 0.
     Outside `mask` `x` stays bit for bit. Raises StyleError for a target of other channels or another N.
@@ -98,6 +98,8 @@ def move(
         return x
     own = measure(x, scope, mask=mask, window=(window, window) if window else None)
     aim = blend([own, Statistics(*(_at(part, own.mean).to(own.mean) for part in target))], [1 - strength, strength])
+    if strength > 1:
+        aim = aim._replace(std=aim.std.clamp_min(0))  # contrast that falls goes down to nothing at most, and does not turn round
     to_aim = affine(own, aim)
     moved = type(to_aim)(*(part.repeat_interleave(shared, 0) for part in to_aim))(frames)
     if mask is not None:

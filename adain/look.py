@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from torch import Tensor
 
+from .affine import MOST_STRENGTH
 from .color import ColorMode
 from .errors import StyleError
 from .moments import rows_of
@@ -39,7 +40,7 @@ class Look:
 
     regions: Sequence[Region]
     strength: float = 1.0
-    """0..1, the paper's alpha (equation 14)."""
+    """The paper's alpha (equation 14) from 0 to 1; from there to 2 it is extrapolated."""
     mask: Tensor | None = None
     """[B or 1, 1, h, w] in 0..1 limits everything: where it is 0 the content stays bit for bit."""
     color: ColorMode = "style"
@@ -49,8 +50,11 @@ class Look:
     def __post_init__(self) -> None:
         if not self.regions:
             raise StyleError("No style was given. Pass a Style or at least one Region.")
-        if not 0 <= self.strength <= 1:
-            raise StyleError(f"The strength is {self.strength}. It must lie between 0 (the input image itself) and 1 (full style).")
+        if not 0 <= self.strength <= MOST_STRENGTH:
+            raise StyleError(
+                f"The strength is {self.strength}. It must lie between 0 (the input image itself) and "
+                f"{MOST_STRENGTH:g} (twice as far as the style, which is 1)."
+            )
         if self.color not in get_args(ColorMode):
             raise StyleError(f"The colour mode {self.color!r} is unknown. Choose one of {', '.join(get_args(ColorMode))}.")
         if not self.scale > 0:

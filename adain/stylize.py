@@ -51,8 +51,9 @@ def stylize(
     One picture with S styles gives S pictures. Pixels that no region covers take the base style (the Region without a mask),
     or stay as they are. `mask` [B or 1, 1, h, w] limits everything: where it is 0 the content is returned bit for bit,
     and masked-out pixels take no part in the moments. `strength` 0..1 is the paper's alpha (equation 14); at 0
-    the content is returned, and near it more and more of it is laid over what the network makes. A picture with next to no contrast or
-    light of its own takes as much less of the style (`reach`).
+    the content is returned, and near it more and more of it is laid over what the network makes. From 1 to 2 the strokes go beyond
+    the style's, and the colours stay its own. A picture with next to no contrast or light of its own takes as much less of the style
+    (`reach`).
     `color` is "style", "keep" (content's colours, stylised luma) or "match" (stylised, then moved to the content's
     colour moments). `chunk` is the number of pictures painted together (0: chosen). Pictures larger than `tile` pixels a side
     (0: chosen for the device and its memory) are painted in tiles, one by one, with the result that they have in one piece.

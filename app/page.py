@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ..adain import AdaINError
+from ..adain.affine import MOST_STRENGTH
 from ..adain.color import ColorMode
 from ..adain.refine import Finish
 from ..weights import EMBEDDED, preset_names
@@ -40,7 +41,9 @@ def build() -> gr.Blocks:
         with gr.Row():
             with gr.Column():
                 content = _picture("Photograph", 320)
-                strength = gr.Slider(0, 1, 1, step=0.05, label="Strength", info="0: the photograph, 1: the full style")
+                strength = gr.Slider(
+                    0, MOST_STRENGTH, 1, step=0.05, label="Strength", info="0: the photograph, 1: the full style, 2: bolder strokes"
+                )
                 color = gr.Radio([(_COLORS[mode], mode) for mode in get_args(ColorMode)], value="style", label="Colours")
                 with gr.Row():
                     size = gr.Dropdown(_SIDES, value=768, label="Short side", info="larger photographs are scaled down to it")

@@ -25,7 +25,18 @@ from ..datasets.settings import Settings
 from ..datasets.style_files import Named
 from ..weights.presets import preset_names
 from .messages import say, tell
-from .options import add_model_options, add_style_size, count, expand_styles, load_model, path, percent, read_style, share, size
+from .options import (
+    add_model_options,
+    add_style_size,
+    count,
+    double_share,
+    expand_styles,
+    load_model,
+    path,
+    percent,
+    read_style,
+    size,
+)
 
 _EXAMPLES = """\
 examples:
@@ -51,7 +62,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "--per-image", type=count, default=1, metavar="N", help="versions of each picture, in different styles (default 1)"
     )
     command.add_argument("--seed", type=int, default=0, help="another number draws other styles (default 0)")
-    command.add_argument("--strength", type=_range, default=(1.0, 1.0), metavar="S", help="0 to 1, or a range such as 0.3,1 (default 1)")
+    command.add_argument("--strength", type=_range, default=(1.0, 1.0), metavar="S", help="0 to 2, or a range such as 0.3,1 (default 1)")
     command.add_argument("--color", choices=get_args(ColorMode), default="style", help="whose colours: the style's, or the picture's")
     command.add_argument("--size", type=size, default=0, help="scale pictures to this short side in pixels first (0: as they are)")
     command.add_argument("--crop", type=size, default=0, help="then cut a square of this side from their middle (0: all of them)")
@@ -165,7 +176,7 @@ def _digest(names: Sequence[str], size: int) -> str:
 
 def _range(text: str) -> tuple[float, float]:
     low, _, high = text.partition(",")
-    values = share(low), share(high or low)
+    values = double_share(low), double_share(high or low)
     if values[0] > values[1]:
         raise argparse.ArgumentTypeError(f"{text!r} is no range: give the lower number first")
     return values

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from .. import weights as weight_files
+from ..adain.affine import MOST_STRENGTH
 from ..adain.errors import AdaINError, ImageError, StyleError
 from ..adain.look import Look
 from ..adain.loss_network import LossNetwork
@@ -149,7 +150,7 @@ def above_zero(text: str) -> float:
 
 
 def double_share(text: str) -> float:
-    return _checked(text, float, lambda v: 0 <= v <= 2, "a number from 0 to 2")
+    return _checked(text, float, lambda v: 0 <= v <= MOST_STRENGTH, f"a number from 0 to {MOST_STRENGTH:g}")
 
 
 def index(text: str) -> int:

@@ -32,6 +32,7 @@ from .options import (
     add_overwrite,
     add_style_size,
     count,
+    double_share,
     expand_styles,
     load_model,
     make_folder,
@@ -40,7 +41,6 @@ from .options import (
     path,
     percent,
     read_style,
-    share,
     size,
 )
 from .targets import Target, choose, names_a_file, plan
@@ -78,7 +78,9 @@ def add_arguments(command: argparse.ArgumentParser, refine: str | None = None) -
     )
     command.add_argument("--weights", type=numbers, metavar="W,W,...", help="weights of the blended styles (default: equal)")
     command.add_argument("--pairs", action="store_true", help="paint every picture in every style instead of blending the styles")
-    command.add_argument("--strength", type=share, default=1.0, help="0 (the picture itself) to 1 (full style), default 1")
+    command.add_argument(
+        "--strength", type=double_share, default=1.0, help="0 (the picture itself) to 1 (full style, default) to 2 (bolder strokes)"
+    )
     command.add_argument(
         "--color", choices=get_args(ColorMode), default="style", help="whose colours: the style's, or the picture's, kept or matched"
     )

@@ -23,6 +23,7 @@ from .options import (
     add_mask,
     add_model_options,
     add_style_size,
+    double_share,
     expand_styles,
     load_model,
     make_folder,
@@ -63,8 +64,8 @@ def _video(options: argparse.Namespace) -> int:
         for frame in shown:
             if mask is not None and plane is None:  # now the size is known
                 plane = edit.checked(mask, frame.image.shape[-2:])
-            style, strength = track.at(frame.index, frame.seconds) if track else (fixed, 1.0)
-            look = Look.of(style, strength=strength * options.strength, mask=frame.visible(plane), color=options.color)
+            style, strength = track.at(frame.index, frame.seconds, options.strength) if track else (fixed, options.strength)
+            look = Look.of(style, strength=strength, mask=frame.visible(plane), color=options.color)
             yield Task(frame.image, frame.index, look, frame.painted)
 
     by_shot = options.moments == "shot"
@@ -130,7 +131,9 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "--style", type=path, action="append", required=True, help="an image, a folder, a saved style or a preset; several are blended"
     )
     command.add_argument("--weights", type=numbers, metavar="W,W,...", help="weights of the blended styles (default: equal)")
-    command.add_argument("--strength", type=share, default=1.0, help="0 (the video itself) to 1 (full style), default 1")
+    command.add_argument(
+        "--strength", type=double_share, default=1.0, help="0 (the video itself) to 1 (full style, default) to 2 (bolder strokes)"
+    )
     command.add_argument(
         "--keyframes",
         type=path,

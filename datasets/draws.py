@@ -9,7 +9,7 @@ from .names import encoded
 
 
 class Draw(NamedTuple):
-    """The index of a style, and a strength in 0..1."""
+    """The index of a style, and a strength in 0..2."""
 
     style: int
     strength: float

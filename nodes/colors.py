@@ -12,10 +12,11 @@ from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ..adain import ImageError, StyleError
+from ..adain.affine import MOST_STRENGTH
 from ..adain.checks import check_image, check_mask
 from ..adain.color_spaces import ColorSpace
 from ..adain.errors import counted
-from ..adain.grading import MOST, ColorMatch, Colors, Grade, MatchMethod
+from ..adain.grading import ColorMatch, Colors, Grade, MatchMethod
 from ..adain.media.cube import write_cube
 from ..adain.media.transparency import usable
 from ..adain.resample import resize
@@ -58,7 +59,7 @@ class MatchColors(io.ComfyNode):
                     "strength",
                     default=1.0,
                     min=0.0,
-                    max=MOST,
+                    max=MOST_STRENGTH,
                     step=0.01,
                     display_mode=io.NumberDisplay.slider,
                     tooltip="How far the colours move. 1 (default) is all the way to the reference; lower stays nearer to the "

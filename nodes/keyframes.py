@@ -45,7 +45,7 @@ class StyleKeyframes(io.ComfyNode):
                     "keyframes",
                     multiline=True,
                     default=_EXAMPLE,
-                    tooltip="One keyframe a line: a frame (48) or seconds (2s), strength=0..1 and/or weights=1,0 with one weight for each "
+                    tooltip="One keyframe a line: a frame (48) or seconds (2s), strength=0..2 and/or weights=1,0 with one weight for each "
                     "style, and how the values move on: linear (default), smooth, in, out or hold. # begins a comment.",
                 ),
                 io.Float.Input(

@@ -9,6 +9,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..adain import ImageError
+from ..adain.affine import MOST_STRENGTH
 from ..adain.latents import Scope, check_latent, match_latent
 from .sockets import CATEGORY, ImageOut, from_mask
 
@@ -116,10 +117,11 @@ def latent_strength_input() -> io.Input:
         "strength",
         default=1.0,
         min=0.0,
-        max=1.0,
+        max=MOST_STRENGTH,
         step=0.01,
         display_mode=io.NumberDisplay.slider,
-        tooltip="How far the statistics move. 1 (default) is all the way to the style's; lower stops earlier, 0 changes nothing.",
+        tooltip="How far the statistics move. 1 (default) is all the way to the style's; lower stops earlier, 0 changes nothing; "
+        "higher goes beyond.",
     )
 
 

@@ -48,8 +48,8 @@ def tasks_for(managed: ManagedModel, style: StyleLink, edit: MaskEdit | None = N
     def task(image: Tensor, index: int, seconds: float) -> Task:
         plane = plane_at(0 if mask is None else min(index, len(mask) - 1), image.shape[-2:])
         if isinstance(style, TimedStyle):
-            current, share = style.track.at(index, seconds)
-            return Task(image, index, Look.of(current, **rest | {"strength": look.strength * share, "mask": plane}))
+            current, strength = style.track.at(index, seconds, look.strength)
+            return Task(image, index, Look.of(current, **rest | {"strength": strength, "mask": plane}))
         return Task(image, index, replace(look.rows(slice(index, index + 1)), mask=plane))
 
     return task

@@ -8,6 +8,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..adain import ImageError, Look
+from ..adain.affine import MOST_STRENGTH
 from ..adain.color import ColorMode
 from ..adain.masks import MaskEdit
 from ..adain.media.transparency import filled
@@ -196,10 +197,11 @@ def strength_input() -> io.Input:
         "strength",
         default=1.0,
         min=0.0,
-        max=1.0,
+        max=MOST_STRENGTH,
         step=0.01,
         display_mode=io.NumberDisplay.slider,
-        tooltip="How much of the style is used. 1 (default) is all of it; lower stays nearer to the image, 0 is the image itself.",
+        tooltip="How much of the style is used. 1 (default) is all of it; lower stays nearer to the image, 0 is the image itself; "
+        "higher makes its strokes bolder.",
     )
 
 

@@ -125,7 +125,7 @@ def test_blend_weights_mask_size_and_saved_style(pictures: Path) -> None:
         (["stylize", "photo.png", "--style", "missing.png", "-o", "o.png"], 1, "no file at"),
         (["stylize", "photo.png", "--style", "no-such-preset", "-o", "o.png"], 1, "no preset"),
         (["stylize", "photo.png", "--style", "Starry Nigth", "-o", "o.png"], 1, "no preset 'Starry Nigth'. Did you mean starry-night?"),
-        (["stylize", "photo.png", "--style", "art.png", "-o", "o.png", "--strength", "2"], 2, "number from 0 to 1"),
+        (["stylize", "photo.png", "--style", "art.png", "-o", "o.png", "--strength", "3"], 2, "number from 0 to 2"),
         (["stylize", "photo.png", "--style", "art.png", "--weights", "-1", "-o", "o.png"], 2, "weights"),
         (["stylize", "photo.png", "--style", "art.png", "--weights", "0", "-o", "o.png"], 2, "must be numbers >= 0"),
         (["stylize", "photo.png", "--style", "art.png", "--weights", "1,2", "-o", "o.png"], 1, "2 weights for 1 style."),

@@ -80,7 +80,7 @@ def test_values_stay_between_their_neighbours(values, frame):
         ("0 strength=1 strength=0", "Line 1: 'strength=0' cannot be used"),
         ("0 smooth strength=1", "Line 1: 'smooth' cannot be used"),
         ("0 strength=1\n5", "Line 2 sets nothing"),
-        ("0 strength=2", "Line 1: the strength '2' is not"),
+        ("0 strength=3", "Line 1: the strength '3' is not"),
         ("0 strength=nan", "Line 1: the strength 'nan' is not"),
         ("0 weights=1,x", "Line 1: '1,x' is not a list of weights"),
         ("0 weights=0,0", "Line 1: The weights"),

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from adain_style_transfer import adain
 from adain_style_transfer.adain import ImageError, Region, StyleError
+from adain_style_transfer.adain.affine import affine
 from adain_style_transfer.adain.aim import Aim
 from adain_style_transfer.adain.coverage import coverage_of
 from adain_style_transfer.adain.look import Look
@@ -141,6 +142,23 @@ def test_less_strength_is_nearer_to_strength_0(lite, style):
     results = [stylize(lite, content, style, strength=a) for a in (0.0, 0.25, 0.5, 0.75, 1.0)]
     distances = [(r - results[0]).square().mean().item() for r in results]
     assert distances == sorted(distances) and distances[1] < distances[-1]
+
+
+@pytest.mark.parametrize("strength", [1.25, 2.0])
+def test_beyond_the_style_features_are_extrapolated_and_colors_are_not(lite64, strength):
+    content, style = picture(40, 48).double(), lite64.encode_style(picture(20, 20, seed=5).double())
+    own = lite64.statistics_of(affine(lite64.statistics_of(content)[0], style.levels[0])(content))  # in the style's colours
+    further = [style.levels[0]]
+    for mine, target in zip(own[1:], style.levels[1:], strict=True):  # A f + B, taken `strength` times as far, from its definition
+        mean = mine.mean + strength * (target.mean - mine.mean)
+        further.append(Statistics(mean, (mine.std + strength * (target.std - mine.std)).clamp_min(0)))
+    assert any(bool((level.std == 0).any()) for level in further[1:]) or strength < 2  # some would have turned round
+    with torch.no_grad():
+        expected = Painter(lite64, Aim([further])).render(content)
+        got = Painter(lite64, Aim([style.levels], strength=strength)).render(content)
+    torch.testing.assert_close(got, expected, rtol=0, atol=1e-9)
+    tiled = stylize(lite64, content, style, strength=strength, tile=16)
+    torch.testing.assert_close(tiled, stylize(lite64, content, style, strength=strength), rtol=0, atol=1e-9)
 
 
 def test_colors_approach_those_of_the_style():
@@ -511,7 +529,7 @@ def test_pictures_in_another_range_are_refused(lite, style, values, words, dtype
         stylize(lite, picture(24, 24), style, mask=values.reshape(1, 1, -1, 24).to(dtype))
 
 
-@pytest.mark.parametrize("strength", [-0.1, 1.1, math.nan, math.inf])
+@pytest.mark.parametrize("strength", [-0.1, 2.1, math.nan, math.inf])
 def test_strengths_that_cannot_be_used(lite, style, strength):
     with fails(StyleError, "strength", str(strength), "between 0"):
         stylize(lite, picture(4, 4), style, strength=strength)

@@ -11,6 +11,7 @@ import torch
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
+from ..adain.affine import MOST_STRENGTH
 from ..adain.color import ColorMode
 from ..adain.errors import StyleError
 from ..adain.media.images import Picture
@@ -29,7 +30,7 @@ class RandomStyle(v2.Transform):
     untouched. Put it after random crops and before `v2.Normalize`. Each picture of a batch has a style of its own, the frames of a video
     share one, and so do several images in one sample. Size, dtype, device, channels and alpha stay as they are.
 
-    `strength` is a number in 0..1 or the range (low, high) that one is drawn from for each sample. `styles` are names of presets and Styles
+    `strength` is a number in 0..2 or the range (low, high) that one is drawn from for each sample. `styles` are names of presets and Styles
     (default: every preset); with `sampled` they are not taken themselves, but new ones like them are drawn from the normal distribution of
     their statistics (style augmentation, Jackson et al. 2019), which needs two or more. `color` is as for `stylize`.
     `model` is what `load_model` takes, on `device`: the CPU, unless batches are augmented outside of loader workers.
@@ -53,8 +54,10 @@ class RandomStyle(v2.Transform):
         if not 0 <= p <= 1:
             raise StyleError(f"The probability p is {p}. It must lie between 0 (never) and 1 (always).")
         low, high = (strength, strength) if isinstance(strength, int | float) else strength
-        if not 0 <= low <= high <= 1:
-            raise StyleError(f"The strength is {strength}. Give a number in 0..1, or two such numbers, the lower one first.")
+        if not 0 <= low <= high <= MOST_STRENGTH:
+            raise StyleError(
+                f"The strength is {strength}. Give a number in 0..{MOST_STRENGTH:g}, or two such numbers, the lower one first."
+            )
         if color not in get_args(ColorMode):
             raise StyleError(f"The colour mode {color!r} is unknown. Choose one of {', '.join(get_args(ColorMode))}.")
         self.p, self.strength, self.sampled = p, (low, high), sampled

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from ..affine import MOST_STRENGTH
 from ..errors import KeyframeError, StyleError, counted
 from ..style import Style, normalized_weights
 
@@ -128,11 +129,11 @@ class StyleTrack:
             raise StyleError(f"The keyframes have {weights} for {styles}. Give one weight for each style.")
         Style.blend(self.styles)  # whether they blend at all is found out here, not at some frame
 
-    def at(self, frame: int, seconds: float) -> tuple[Style, float]:
-        """The style and the strength at a frame, which is shown at `seconds`."""
+    def at(self, frame: int, seconds: float, strength: float = 1.0) -> tuple[Style, float]:
+        """The style and the strength at a frame, which is shown at `seconds`, times `strength`, at most the largest one."""
         weights = self.keyframes.weight(frame, seconds)
         style = self.styles[0] if len(self.styles) == 1 else Style.blend(self.styles, weights)
-        return style, self.keyframes.strength(frame, seconds)
+        return style, min(MOST_STRENGTH, strength * self.keyframes.strength(frame, seconds))
 
 
 def _at(keys: Sequence[_Key[_Value]], time: float, between: Callable[[_Value, _Value, float], _Value]) -> _Value:
@@ -161,8 +162,8 @@ def _strength(text: str, line: int) -> float:
         value = float(text)
     except ValueError:
         value = -1.0
-    if not 0 <= value <= 1:
-        raise KeyframeError(f"Line {line}: the strength {text!r} is not a number from 0 to 1.")
+    if not 0 <= value <= MOST_STRENGTH:
+        raise KeyframeError(f"Line {line}: the strength {text!r} is not a number from 0 to {MOST_STRENGTH:g}.")
     return value
 
 

@@ -11,11 +11,12 @@ from .guidance import GuideModel
 from .keyframes import StyleKeyframes
 from .latent import MatchLatent
 from .model import LoadModel
+from .presets import StylePreset
 from .refine import Refine
 from .samples import SamplePicture
 from .stability import StabilityOptions
 from .style_files import LoadStyle, SaveStyle
-from .styles import BlendStyles, EncodeStyle, StylePreset, StyleRegion
+from .styles import BlendStyles, EncodeStyle, StyleRegion
 from .transfer import Stylize, Transfer
 from .video import Video
 

@@ -22,6 +22,7 @@ from ..adain.media.transparency import usable
 from ..adain.resample import resize
 from .folders import place_in
 from .frames import Reporter
+from .releases import schema
 from .sockets import CATEGORY, ImageOut, chosen, from_image, linked, to_image
 
 _STATISTICS = ["each frame", "whole batch", "one frame"]
@@ -30,8 +31,9 @@ _STATISTICS = ["each frame", "whole batch", "one frame"]
 class MatchColors(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="AdaIN_MatchColors",
+            essentials_category="Image Tools",
             display_name="Match Colors (AdaIN)",
             category=CATEGORY,
             description="Gives an image, or all frames of a clip, the overall colours of another. Useful after any diffusion output; needs "

@@ -23,7 +23,7 @@ from .sockets import linked
 
 _PREVIEW_SIZE = 512
 _PREVIEW_SECONDS = 0.25
-"""The least time between two previews; more of them would cost more than they show."""
+"""The least time before a preview; more of them would cost more than they show."""
 
 
 class Reporter:
@@ -32,16 +32,16 @@ class Reporter:
     def __init__(self, total: int) -> None:
         self._bar = ProgressBar(total)
         self._total = total
-        self._next_preview = 0.0
+        self._next_preview = time.monotonic() + _PREVIEW_SECONDS
 
     def __call__(self, done: float, picture: Tensor | None, before: int = 0) -> None:
-        """Report `before` + `done` pictures, the latest being `picture` [1, 3, H, W]; None within one.
+        """Report `before` + `done` pictures, the latest being `picture` [1, 3, H, W], as far as it is there; None if nothing of it is.
 
         Raises InterruptProcessingException after a cancel.
         """
         mm.throw_exception_if_processing_interrupted()
         preview = None
-        if picture is not None and self._total > 1 and time.monotonic() >= self._next_preview:
+        if picture is not None and time.monotonic() >= self._next_preview:
             scale = min(1, _PREVIEW_SIZE / max(picture.shape[-2:]))
             small = resize(picture, (max(1, round(picture.shape[-2] * scale)), max(1, round(picture.shape[-1] * scale))))
             preview = ("JPEG", to_pil(small.float()), _PREVIEW_SIZE)
@@ -69,11 +69,13 @@ def paint(
     model, chunk = loaded(managed, scaled(content.shape[-2:], look.scale), count, chunk)
     report = report or Reporter(count)
     out = torch.empty((count, *content.shape[1:]), dtype=content.dtype, device=content.device)
+    out.copy_(content)  # to see how far it is while a picture is painted in tiles
     tile = model.tile_side(scaled(content.shape[-2:], look.scale), mm.get_free_memory(mm.get_torch_device()))
 
     def progress(done: int, total: int) -> None:
         if done * count % total:  # the end of a picture is reported with the picture
-            report(done * count / total, None)
+            row = done * count // total
+            report(done * count / total, out[row : row + 1])
 
     with explained_lack_of_memory("picture", content.shape[-2:], "Lower content_scale, scale the image down"):
         for rows in paint_pictures(model, Picture(content, alpha), look, out, chunk=chunk, tile=tile, progress=progress):

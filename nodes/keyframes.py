@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from comfy_api.latest import io
@@ -17,6 +17,8 @@ _EXAMPLE = """# time  what it sets   how it moves on: linear, smooth, in, out, h
 0s  strength=0  smooth
 2s  strength=1
 """
+
+_CURVE_SECONDS = 2.0
 
 
 class StyleKeyframes(io.ComfyNode):
@@ -56,13 +58,60 @@ class StyleKeyframes(io.ComfyNode):
                     step=0.01,
                     tooltip="Frames per second of a batch of images, for times in seconds. 24 by default. A video brings its own.",
                 ),
+                *_curve_inputs(),
             ],
             outputs=[StyleSocket.Output("style", tooltip="A style over time, for AdaIN Transfer or AdaIN Video.")],
         )
 
     @classmethod
-    def execute(cls, keyframes: str, frame_rate: float, styles: Mapping[str, StyleLink | None] | None = None, **beyond: Any) -> ImageOut:
+    def execute(
+        cls,
+        keyframes: str,
+        frame_rate: float,
+        curve: object = None,
+        curve_seconds: float = _CURVE_SECONDS,
+        styles: Mapping[str, StyleLink | None] | None = None,
+        **beyond: Any,
+    ) -> ImageOut:
         given: list[Style] = [single_style(link, "used in keyframes").average() for link in grown(styles, beyond, _MAX_STYLES)]
         if not given:
             raise StyleError("No style is connected. Connect one, or several that `weights` mixes.")
-        return io.NodeOutput(TimedStyle(StyleTrack(given, Keyframes.parse(keyframes)), frame_rate))
+        return io.NodeOutput(TimedStyle(StyleTrack(given, Keyframes.parse(keyframes), _over_time(curve, curve_seconds)), frame_rate))
+
+
+def _curve_inputs() -> list[io.Input]:
+    """A curve for the strength, where ComfyUI can draw one (from 0.20 on)."""
+    if not hasattr(io, "Curve"):
+        return []
+    return [
+        io.Curve.Input(
+            "curve",
+            default=[(0.0, 1.0), (1.0, 1.0)],
+            optional=True,
+            socketless=False,
+            tooltip="The strength over time, drawn: from left to right over `curve_seconds`, 0 below and 1 above. It multiplies what "
+            "`keyframes` say. A line along the top (default) changes nothing.",
+        ),
+        io.Float.Input(
+            "curve_seconds",
+            default=_CURVE_SECONDS,
+            min=0.04,
+            max=36000.0,
+            step=0.1,
+            optional=True,
+            tooltip="How many seconds `curve` lasts, 2 by default. Afterwards its last value stays; more makes it slower.",
+        ),
+    ]
+
+
+def _over_time(curve: object, seconds: float) -> Callable[[float], float] | None:
+    """What `curve`, as ComfyUI hands it over, says at so many seconds of the `seconds` that it lasts. Raises StyleError."""
+    if curve is None:
+        return None
+    from comfy_api.input import CurveInput  # where there is one
+
+    try:
+        drawn = CurveInput.from_raw(curve)
+    except (KeyError, TypeError, ValueError) as error:
+        raise StyleError(f"The curve is {curve!r:.60}. Draw one, or give {{'points': [[0, 0], [1, 1]]}}.") from error
+    return lambda time: float(drawn.interp(min(1.0, time / seconds)))

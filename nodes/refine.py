@@ -18,6 +18,8 @@ from ..weights.loss_network import JUDGE
 from .catalog import judges
 from .frames import Reporter, explained_lack_of_memory
 from .masks import mask_edit_inputs, mask_input
+from .releases import schema
+from .results import shown
 from .sockets import CATEGORY, ImageOut, StyleLink, StyleSocket, chosen, from_image, from_mask, regions_of, to_image
 from .styles import loss_network, measured
 from .transfer import color_input, strength_input
@@ -26,8 +28,10 @@ from .transfer import color_input, strength_input
 class Refine(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="AdaIN_Refine",
+            essentials_category="Image Tools",
+            has_intermediate_output=True,
             display_name="Refine (AdaIN)",
             category=CATEGORY,
             description="Finishes a picture: paints it with the style's own strokes, by small steps from coarse to fine. Slower and better "
@@ -131,7 +135,7 @@ class Refine(io.ComfyNode):
             painted = refine(
                 network, Picture(filled(rgb, alpha).float(), alpha), look, finish, start=begin, progress=finer.progress, show=finer.show
             )
-        return io.NodeOutput(to_image(painted, alpha))
+        return shown(cls, to_image(painted, alpha))
 
 
 class _Report:

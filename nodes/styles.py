@@ -1,4 +1,4 @@
-"""Making styles: Encode Style, Style Preset, Blend Styles, Style Region."""
+"""Making styles: Encode Style, Blend Styles, Style Region."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ from ..adain.loss_network import LossNetwork
 from ..adain.masks import MaskEdit
 from ..adain.media.images import Picture
 from ..adain.media.transparency import filled
-from ..weights import load_preset, preset_names
 from ..weights.loss_network import JUDGE
-from ..weights.presets import FIRST_PRESET
 from .catalog import judge
 from .devices import Managed, ManagedModel, open_judge
 from .masks import grow_input, invert_mask_input
@@ -137,47 +135,6 @@ def measured(
 def loss_network(name: str = JUDGE) -> Managed[LossNetwork]:
     """The loss network of this id, downloaded on first use. Raises ModelError."""
     return open_judge(judge(name).path())
-
-
-class StylePreset(io.ComfyNode):
-    @classmethod
-    def define_schema(cls) -> io.Schema:
-        return io.Schema(
-            node_id="AdaIN_StylePreset",
-            display_name="Style Preset",
-            category=CATEGORY,
-            description="A ready-made style, measured on a public-domain painting. Needs the embedded model and no picture.",
-            search_aliases=["painting styles", "style list", "van gogh", "hokusai", "monet", "artist style"],
-            inputs=[
-                ModelSocket.Input("adain_model", tooltip="The embedded model: the presets were measured by it."),
-                io.Combo.Input(
-                    "preset",
-                    options=preset_names(),
-                    default=FIRST_PRESET,
-                    tooltip="The painting whose style is used. Style Grid shows several side by side.",
-                ),
-            ],
-            outputs=[
-                StyleSocket.Output("style", display_name="style", tooltip="For AdaIN Transfer, Blend Styles, Style Region, Style Grid.")
-            ],
-        )
-
-    @classmethod
-    def execute(cls, adain_model: ManagedModel, preset: str) -> ImageOut:
-        return io.NodeOutput(preset_style(adain_model, preset))
-
-
-def preset_style(managed: ManagedModel, preset: str) -> Style:
-    """The preset as a Style. Raises StyleError for a model that did not measure it."""
-    managed = linked(managed, "adain_model", ModelError)
-    chosen(preset, preset_names(), "preset")
-    try:
-        style = load_preset(managed.model, preset)
-    except StyleError as error:
-        raise StyleError(
-            f"{error} Presets work with the first model in Load AdaIN Model; for {managed.model.name!r} use Encode Style."
-        ) from error
-    return style if style.name else replace(style, name=preset)
 
 
 class BlendStyles(io.ComfyNode):

@@ -13,12 +13,14 @@ from ..adain.color import ColorMode
 from ..adain.masks import MaskEdit
 from ..adain.media.transparency import filled
 from ..adain.temporal import Stability
-from ..weights import preset_names
 from ..weights.presets import FIRST_PRESET
 from .devices import ManagedModel
 from .frames import paint
 from .masks import mask_edit_inputs, mask_input
 from .model import embedded_model
+from .presets import preset_input, preset_style
+from .releases import schema
+from .results import shown
 from .sequence import paint_sequence
 from .sockets import (
     CATEGORY,
@@ -34,14 +36,16 @@ from .sockets import (
     regions_of,
     to_image,
 )
-from .styles import encode, preset_style
+from .styles import encode
 
 
 class Transfer(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="AdaIN_Transfer",
+            essentials_category="Image Tools",
+            has_intermediate_output=True,
             display_name="AdaIN Transfer",
             category=CATEGORY,
             description="Paints pictures in a style: photos, frames of a video, or what a diffusion model made.",
@@ -115,14 +119,16 @@ class Transfer(io.ComfyNode):
             painted = paint_sequence(adain_model, filled(rgb, alpha), style, stability, chunk=frames_per_chunk, **rest)
         else:
             painted = paint(adain_model, rgb, Look.of(regions_of(style), **rest), chunk=frames_per_chunk, alpha=alpha)
-        return io.NodeOutput(to_image(painted, alpha))
+        return shown(cls, to_image(painted, alpha))
 
 
 class Stylize(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="AdaIN_Stylize",
+            essentials_category="Image Tools",
+            has_intermediate_output=True,
             display_name="Stylize (AdaIN)",
             category=CATEGORY,
             description="The quick start: paints an image in the style of another, or of a preset, with the embedded model.",
@@ -154,12 +160,10 @@ class Stylize(io.ComfyNode):
                     optional=True,
                     tooltip="Another model, from Load AdaIN Model. Not connected (default): the embedded one.",
                 ),
-                io.Combo.Input(
-                    "preset",
-                    options=preset_names(),
-                    default=FIRST_PRESET,
+                preset_input(
+                    "The painting whose style is used where no style_image is connected. For the embedded model alone. Click its "
+                    "picture to see all of them.",
                     optional=True,
-                    tooltip="The painting whose style is used where no style_image is connected. For the embedded model alone.",
                 ),
                 *mask_edit_inputs(),
             ],
@@ -189,7 +193,7 @@ class Stylize(io.ComfyNode):
         rgb, alpha = from_image(image)
         planes = from_mask(mask, MaskEdit(invert_mask, grow, feather), rgb.shape[-2:])
         painted = paint(managed, rgb, Look.of(style, strength=strength, mask=planes, color=color), alpha=alpha)
-        return io.NodeOutput(to_image(painted, alpha))
+        return shown(cls, to_image(painted, alpha))
 
 
 def strength_input() -> io.Input:

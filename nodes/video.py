@@ -24,6 +24,7 @@ from ..adain.temporal import Stability, paint_frames
 from .devices import ManagedModel
 from .frames import Reporter, explained_lack_of_memory, loaded
 from .masks import mask_edit_inputs, mask_input
+from .releases import schema
 from .sequence import FRAME_ADVICE, MakeTask, tasks_for
 from .sockets import (
     CATEGORY,
@@ -44,8 +45,9 @@ from .transfer import color_input, strength_input
 class Video(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="AdaIN_Video",
+            essentials_category="Video Tools",
             display_name="AdaIN Video",
             category=CATEGORY,
             description="Paints a video in a style with less flicker, frame by frame: its length does not matter. Sound is copied.",

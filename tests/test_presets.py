@@ -64,7 +64,7 @@ class TestCommand:
         path = tmp_path / "model.safetensors"
         save_model(small_lite(), path, {}, torch.float32)
         monkeypatch.setitem(weights.EMBEDDED, "adain-lite", path)
-        (tmp_path / "presets.toml").write_text('[dusk]\ntitle = "Dusk"\nartist = "Nobody"\nfile = "dusk.png"\nsize = 32\n')
+        (tmp_path / "presets.toml").write_text('[dusk]\ntitle = "Dusk"\nartist = "Nobody"\nkind = "Modern"\nfile = "dusk.png"\nsize = 32\n')
         monkeypatch.setattr("adain_style_transfer.weights.presets._FOLDER", tmp_path)
         adain.write_picture(tmp_path / "photograph.jpg", picture(200, 300, seed=1))
         monkeypatch.setattr(command, "PHOTOGRAPH", tmp_path / "photograph.jpg")

@@ -22,6 +22,7 @@ class Preset(NamedTuple):
 
     title: str
     artist: str
+    kind: str
     file: str
     size: int = 0
     """The short side in pixels at which the work was measured; 0 is the short side of its file."""

@@ -121,6 +121,8 @@ class StyleTrack:
 
     styles: Sequence[Style]
     keyframes: Keyframes
+    curve: Callable[[float], float] | None = None
+    """What the strength is multiplied by at so many seconds, as well; None: 1."""
 
     def __post_init__(self) -> None:
         given = {len(key.value) for key in self.keyframes.weights}
@@ -133,7 +135,8 @@ class StyleTrack:
         """The style and the strength at a frame, which is shown at `seconds`, times `strength`, at most the largest one."""
         weights = self.keyframes.weight(frame, seconds)
         style = self.styles[0] if len(self.styles) == 1 else Style.blend(self.styles, weights)
-        return style, min(MOST_STRENGTH, strength * self.keyframes.strength(frame, seconds))
+        strength *= self.keyframes.strength(frame, seconds) * (self.curve(seconds) if self.curve else 1)
+        return style, min(MOST_STRENGTH, max(0.0, strength))
 
 
 def _at(keys: Sequence[_Key[_Value]], time: float, between: Callable[[_Value, _Value, float], _Value]) -> _Value:

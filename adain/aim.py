@@ -27,15 +27,16 @@ class Aim:
     """[K][level], of one picture or of as many as there are."""
     coverage: Coverage | None = None
     """None: one region, everywhere."""
-    strength: float = 1.0
+    strengths: Sequence[float] = ()
+    """How much of the way is gone in each region; none: all of it in all of them."""
 
     @staticmethod
     def cat(aims: Sequence[Aim]) -> Aim:
-        """The Aim of single pictures, all of one strength, as of a batch."""
+        """The Aim of single pictures, all of the same strengths, as of a batch."""
         given = [aim.coverage for aim in aims if aim.coverage is not None]
         regions = zip(*(aim.levels for aim in aims), strict=True)
         levels = [[Statistics.cat(level) for level in zip(*region, strict=True)] for region in regions]
-        return Aim(levels, Coverage.joined(given) if given else None, aims[0].strength)
+        return Aim(levels, Coverage.joined(given) if given else None, aims[0].strengths)
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Aim:
         """This Aim with `function` applied to the planes of its coverage."""
@@ -49,6 +50,11 @@ class Aim:
         """This Aim with its coverage on `device`, as floats in the precision in which pictures such as `like` are painted."""
         aim = self.map(lambda planes: wide(planes.to(device)))
         return aim if aim.coverage is None else replace(aim, coverage=aim.coverage.to(device, wide_dtype(like.dtype)))
+
+    @property
+    def parts(self) -> Sequence[float]:
+        """How much of the way is gone in each region."""
+        return self.strengths or [1.0] * len(self.levels)
 
     @property
     def measured(self) -> Sequence[Tensor | None]:
@@ -72,8 +78,8 @@ class Aim:
     def pairs(self, content: ContentMoments, level: int, correction: int = 0) -> list[tuple[Statistics, Statistics]]:
         """The statistics of pictures of moments `content` and those to reach at a `level`, for each region."""
         own = [levels[level].statistics(correction) for levels in content.levels]
-        regions = zip(own, self.levels, self.reached(content), strict=True)
-        return [(mine, reach.toward(mine, target[level], self.strength)) for mine, target, reach in regions]
+        regions = zip(own, self.levels, self.reached(content), self.parts, strict=True)
+        return [(mine, reach.toward(mine, target[level], part)) for mine, target, reach, part in regions]
 
     def recolor(self, content: ContentMoments) -> RegionalAffine:
         """The map of the colours of pictures of moments `content`, level 0, to those to reach."""
@@ -85,7 +91,7 @@ class Aim:
 
         It is what the coverage shows, less where a region's style hardly reaches the picture, or its strength is low.
         """
-        visible = mixed([reach.shown(self.strength) for reach in self.reached(content)], self.shares)
+        visible = mixed([reach.shown(part) for reach, part in zip(self.reached(content), self.parts, strict=True)], self.shares)
         if self.coverage is None or visible is None:
             return visible if self.coverage is None else self.coverage.cover
         return visible * self.coverage.cover
@@ -112,7 +118,7 @@ class Aims:
         if self._known is None or self._known[0] != size or not _same(masks, self._known[1]):
             aim = Aim([], coverage_of(look, content, alpha))
             self._known = size, masks, (aim.ready(self._model.device, content) if self._ready else aim).coverage
-        return Aim([region.style.to(self._model.device).levels for region in look.regions], self._known[2], look.strength)
+        return Aim([region.style.to(self._model.device).levels for region in look.regions], self._known[2], look.strengths)
 
 
 def _same(masks: Sequence[Tensor | None], known: Sequence[Tensor | None]) -> bool:

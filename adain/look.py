@@ -28,10 +28,15 @@ class Region:
 
     style: Style
     mask: Tensor | None = None
+    strength: float = 1.0
+    """0..2: how much of this style is used here, times the strength of the whole. Raises StyleError for any other."""
+
+    def __post_init__(self) -> None:
+        check_strength(self.strength)
 
     def rows(self, rows: slice) -> Region:
         """The style and the masks of some pictures of a batch."""
-        return Region(self.style.rows(rows), _rows(self.mask, rows))
+        return replace(self, style=self.style.rows(rows), mask=_rows(self.mask, rows))
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,11 +55,7 @@ class Look:
     def __post_init__(self) -> None:
         if not self.regions:
             raise StyleError("No style was given. Pass a Style or at least one Region.")
-        if not 0 <= self.strength <= MOST_STRENGTH:
-            raise StyleError(
-                f"The strength is {self.strength}. It must lie between 0 (the input image itself) and "
-                f"{MOST_STRENGTH:g} (twice as far as the style, which is 1)."
-            )
+        check_strength(self.strength)
         if self.color not in get_args(ColorMode):
             raise StyleError(f"The colour mode {self.color!r} is unknown. Choose one of {', '.join(get_args(ColorMode))}.")
         if not self.scale > 0:
@@ -66,6 +67,11 @@ class Look:
         if isinstance(style, Look):
             return replace(style, **rest)
         return Look([Region(style)] if isinstance(style, Style) else _regions(style), **rest)
+
+    @property
+    def strengths(self) -> list[float]:
+        """How much of each region's style is used, at most `MOST_STRENGTH`."""
+        return [min(MOST_STRENGTH, self.strength * region.strength) for region in self.regions]
 
     @property
     def masked(self) -> bool:
@@ -90,8 +96,19 @@ class Look:
             return True
         if len(before.regions) != len(self.regions):
             return True
+        if any(abs(own.strength - old.strength) > _JUMP for own, old in zip(self.regions, before.regions, strict=True)):
+            return True
         pairs = [(own.style, old.style) for own, old in zip(self.regions, before.regions, strict=True) if own.style is not old.style]
         return any(_difference(own, old) > _JUMP for own, old in pairs)
+
+
+def check_strength(strength: float) -> None:
+    """Raises StyleError for a strength that there is not."""
+    if not 0 <= strength <= MOST_STRENGTH:
+        raise StyleError(
+            f"The strength is {strength}. It must lie between 0 (the input image itself) and {MOST_STRENGTH:g} (twice as far as the style, "
+            "which is 1)."
+        )
 
 
 def _difference(style: Style, other: Style) -> float:

@@ -186,7 +186,7 @@ class _Refiner:
         levels, first = len(LEVEL_STRIDES), 1 + stage.scale * len(LEVEL_STRIDES)
         styles = [region.style.to(content.device).levels for region in self.look.regions]
         coverage = coverage_of(self.look, content, alpha)
-        return Aim([[own[0], *own[first : first + levels]] for own in styles], coverage, self.look.strength).ready(content.device, content)
+        return Aim([[own[0], *own[first : first + levels]] for own in styles], coverage, self.look.strengths).ready(content.device, content)
 
     def _descended(self, picture: Tensor, judge: _Judge, stage: _Stage) -> Tensor:
         """`picture` after the iterations of a stage."""

@@ -16,8 +16,8 @@ from ..adain.media.lettering import font_for
 from ..adain.media.transparency import filled
 from .devices import ManagedModel
 from .frames import Reporter, paint
+from .inputs import color_input, strength_input
 from .sockets import CATEGORY, ImageOut, ModelSocket, StyleLink, StyleSocket, from_image, grown, regions_of, to_image
-from .transfer import color_input, strength_input
 
 _MAX_STYLES = 16
 

@@ -17,12 +17,12 @@ from ..adain.refine import Finish, Quality, refine
 from ..weights.loss_network import JUDGE
 from .catalog import judges
 from .frames import Reporter, explained_lack_of_memory
+from .inputs import color_input, strength_input, stroke_size_input
 from .masks import mask_edit_inputs, mask_input
 from .releases import schema
 from .results import shown
 from .sockets import CATEGORY, ImageOut, StyleLink, StyleSocket, chosen, from_image, from_mask, regions_of, to_image
 from .styles import loss_network, measured
-from .transfer import color_input, strength_input
 
 
 class Refine(io.ComfyNode):
@@ -68,16 +68,7 @@ class Refine(io.ComfyNode):
                     "style_image is connected, which goes first.",
                 ),
                 io.Image.Input("style_image", optional=True, tooltip="The picture whose style is used. A batch becomes one style."),
-                io.Int.Input(
-                    "stroke_size",
-                    default=0,
-                    min=0,
-                    max=8192,
-                    step=32,
-                    tooltip="Short side in pixels to which style_image is scaled first. Lower gives finer strokes, higher broader ones. "
-                    "0 (default) leaves it as it is.",
-                    advanced=True,
-                ),
+                stroke_size_input("style_image"),
                 io.Image.Input(
                     "start",
                     optional=True,

@@ -17,6 +17,7 @@ from ..adain.media.transparency import filled
 from ..weights.loss_network import JUDGE
 from .catalog import judge
 from .devices import Managed, ManagedModel, open_judge
+from .inputs import region_strength_input, stroke_size_input
 from .masks import grow_input, invert_mask_input
 from .sockets import (
     CATEGORY,
@@ -58,15 +59,7 @@ class EncodeStyle(io.ComfyNode):
                     "apart, to pair with as many images in AdaIN Transfer or to compare in Style Grid.",
                     advanced=True,
                 ),
-                io.Int.Input(
-                    "stroke_size",
-                    default=0,
-                    min=0,
-                    max=8192,
-                    step=32,
-                    tooltip="Short side in pixels to which the style picture is scaled first. Lower gives finer strokes and textures, "
-                    "higher gives broader ones. 0 (default) leaves it as it is.",
-                ),
+                stroke_size_input("the style picture", advanced=False),
                 io.Mask.Input(
                     "mask",
                     optional=True,
@@ -219,6 +212,7 @@ class StyleRegion(io.ComfyNode):
                 ),
                 grow_input("mask"),
                 invert_mask_input(),
+                region_strength_input(),
             ],
             outputs=[
                 StyleSocket.Output("style", display_name="style", tooltip="For AdaIN Transfer, or for the base of another Style Region.")
@@ -234,7 +228,8 @@ class StyleRegion(io.ComfyNode):
         base: StyleLink | None = None,
         grow: int = 0,
         invert_mask: bool = False,
+        strength: float = 1.0,
     ) -> ImageOut:
         planes = from_mask(linked(mask, "mask", ImageError), MaskEdit(invert_mask, grow, feather))
-        region = Region(single_style(style, "put into a region"), planes)
+        region = Region(single_style(style, "put into a region"), planes, strength)
         return io.NodeOutput((*(() if base is None else regions_of(base)), region))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any
 
 from comfy_api.latest import io
 from torch import Tensor
 
 from ..adain import ImageError, Look
-from ..adain.affine import MOST_STRENGTH
 from ..adain.color import ColorMode
 from ..adain.masks import MaskEdit
 from ..adain.media.transparency import filled
@@ -16,6 +15,7 @@ from ..adain.temporal import Stability
 from ..weights.presets import FIRST_PRESET
 from .devices import ManagedModel
 from .frames import paint
+from .inputs import color_input, strength_input, stroke_size_input
 from .masks import mask_edit_inputs, mask_input
 from .model import embedded_model
 from .presets import preset_input, preset_style
@@ -143,17 +143,7 @@ class Stylize(io.ComfyNode):
                 ),
                 strength_input(),
                 color_input(),
-                io.Int.Input(
-                    "stroke_size",
-                    default=0,
-                    min=0,
-                    max=8192,
-                    step=32,
-                    tooltip="Short side in pixels to which the style image is scaled first. Lower gives finer strokes, higher "
-                    "broader ones. "
-                    "0 (default) leaves it as it is.",
-                    advanced=True,
-                ),
+                stroke_size_input("the style image"),
                 mask_input(),
                 ModelSocket.Input(
                     "adain_model",
@@ -194,27 +184,3 @@ class Stylize(io.ComfyNode):
         planes = from_mask(mask, MaskEdit(invert_mask, grow, feather), rgb.shape[-2:])
         painted = paint(managed, rgb, Look.of(style, strength=strength, mask=planes, color=color), alpha=alpha)
         return shown(cls, to_image(painted, alpha))
-
-
-def strength_input() -> io.Input:
-    return io.Float.Input(
-        "strength",
-        default=1.0,
-        min=0.0,
-        max=MOST_STRENGTH,
-        step=0.01,
-        display_mode=io.NumberDisplay.slider,
-        tooltip="How much of the style is used. 1 (default) is all of it; lower stays nearer to the image, 0 is the image itself; "
-        "higher makes its strokes bolder.",
-    )
-
-
-def color_input() -> io.Input:
-    return io.Combo.Input(
-        "color",
-        options=list(get_args(ColorMode)),
-        default="style",
-        tooltip="Whose colours the result has. style (default): the style's. keep: exactly the image's, with the style's "
-        "strokes in the brightness. "
-        "match: painted freely, then moved to the image's overall colours.",
-    )

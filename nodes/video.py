@@ -23,6 +23,7 @@ from ..adain.masks import MaskEdit
 from ..adain.temporal import Stability, paint_frames
 from .devices import ManagedModel
 from .frames import Reporter, explained_lack_of_memory, loaded
+from .inputs import color_input, strength_input
 from .masks import mask_edit_inputs, mask_input
 from .releases import schema
 from .sequence import FRAME_ADVICE, MakeTask, tasks_for
@@ -39,7 +40,6 @@ from .sockets import (
     single_style,
     to_image,
 )
-from .transfer import color_input, strength_input
 
 
 class Video(io.ComfyNode):

@@ -36,7 +36,7 @@ def statistics(model, image):
 
 def rendered(model, content, targets, coverage=None, strength=1.0):
     with torch.no_grad():
-        return Painter(model, Aim(targets, coverage, strength)).render(content.double())[0].numpy()
+        return Painter(model, Aim(targets, coverage, [strength] * len(targets))).render(content.double())[0].numpy()
 
 
 def assert_equal(ours, literal):

@@ -22,7 +22,7 @@ def painter(model, regions=1):
     targets = [model.encode_style(picture(32, 24, seed=9 + k).double()).levels for k in range(regions)]
     first = soft_mask(40, 56).double()
     coverage = None if regions == 1 else Coverage.of(soft_mask(40, 56, seed=1).double(), torch.cat([first, 1 - first], 1))
-    return Painter(model, Aim(targets, coverage, 0.7))
+    return Painter(model, Aim(targets, coverage, [0.7] * len(targets)))
 
 
 @pytest.mark.parametrize("regions", [1, 2])

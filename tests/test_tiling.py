@@ -113,7 +113,7 @@ def test_tiles_in_lower_precision_stay_within_a_grey_level(dtype):
 
 def test_moments_merged_over_tiles_are_those_of_the_whole(network):
     images = picture(75, 130).double()
-    painter = Painter(network, Aim([network.encode_style(picture(24, 32, seed=1).double()).levels], strength=0.6))
+    painter = Painter(network, Aim([network.encode_style(picture(24, 32, seed=1).double()).levels], strengths=[0.6]))
     tiles = plan(Area.whole(images.shape[-2:]), 48, network.stride)
     steps = []
     merged = TiledPainter(painter, images, tiles, Steps(lambda done, total: steps.append(done))).measure()

@@ -129,7 +129,7 @@ def test_rendered_at_strength_0_is_decode_of_encode(lite64, height, width, seed)
     features = lite64.encode(lite64.pad(content))
     plain = lite64.decode(lite64.pad(content), features, _modulations(lite64, own))[:, :, :height, :width]
     with torch.no_grad():
-        got = Painter(lite64, Aim([style.levels], strength=0)).render(content)
+        got = Painter(lite64, Aim([style.levels], strengths=[0])).render(content)
     torch.testing.assert_close(got, plain, rtol=0, atol=1e-7)
 
 
@@ -155,7 +155,7 @@ def test_beyond_the_style_features_are_extrapolated_and_colors_are_not(lite64, s
     assert any(bool((level.std == 0).any()) for level in further[1:]) or strength < 2  # some would have turned round
     with torch.no_grad():
         expected = Painter(lite64, Aim([further])).render(content)
-        got = Painter(lite64, Aim([style.levels], strength=strength)).render(content)
+        got = Painter(lite64, Aim([style.levels], strengths=[strength])).render(content)
     torch.testing.assert_close(got, expected, rtol=0, atol=1e-9)
     tiled = stylize(lite64, content, style, strength=strength, tile=16)
     torch.testing.assert_close(tiled, stylize(lite64, content, style, strength=strength), rtol=0, atol=1e-9)
@@ -176,6 +176,26 @@ def test_colors_approach_those_of_the_style():
     distances = [distance(stylize(model, content, made, strength=a)) for a in (0.0, 0.5, 1.0)]
     assert distances[0] > distances[1] > distances[2]
     assert distances[2] < 0.01 * distances[0]
+
+
+def test_each_region_has_a_strength_of_its_own(lite64):
+    content, one = picture(40, 48).double(), lite64.encode_style(picture(20, 20, seed=5).double())
+    other, mask = lite64.encode_style(picture(24, 20, seed=6).double()), left_half(40, 48).double()
+
+    def painted(left, right, whole=1.0):
+        return stylize(lite64, content, [Region(one, mask, left), Region(other, strength=right)], strength=whole)
+
+    same = painted(0.8, 0.8)
+    assert torch.equal(same, painted(1, 1, whole=0.8))  # both of them are that of the whole
+    torch.testing.assert_close(painted(0.4, 0.9), painted(0.5, 1.125, whole=0.8), rtol=0, atol=1e-12)  # and multiply it
+    torch.testing.assert_close(painted(2, 1, whole=2), painted(1, 1, whole=2), rtol=0, atol=0)  # up to the largest
+    half = painted(0, 0.8)
+    assert torch.equal(half[..., :24], content[..., :24])
+    assert (half[..., 24:] - content[..., 24:]).abs().mean() > 0.01
+    tiled = stylize(lite64, content, [Region(one, mask, 0.3), Region(other, strength=1.5)], tile=16)
+    torch.testing.assert_close(tiled, painted(0.3, 1.5), rtol=0, atol=1e-9)
+    with fails(StyleError, "strength", "2.5", "between 0"):
+        Region(one, mask, 2.5)
 
 
 # Batches

@@ -126,7 +126,7 @@ def _paint(model: StyleTransferModel, images: Tensor, coverage: Coverage | None,
     (folder / "side").write_text(str(side))
     tiles = plan(Area.whole(size), side, model.stride)
     steps = Steps(progress, 2 * len(tiles))
-    aim = Aim([look.regions[0].style.to(model.device).levels], coverage, look.strength)
+    aim = Aim([look.regions[0].style.to(model.device).levels], coverage, look.strengths)
     painter = TiledPainter(Painter(model, aim), images, tiles, steps)
 
     moments = folder / "moments.safetensors"
@@ -278,7 +278,7 @@ def _load_moments(path: Path, model: StyleTransferModel) -> ContentMoments:
 
 def _key(model: StyleTransferModel, path: Path, request: Request) -> str:
     """A hash of all that the result depends on."""
-    digest = hashlib.sha256(f"{model.fingerprint} {model.dtype} {request.look.strength} {request.look.color} {request.edit}".encode())
+    digest = hashlib.sha256(f"{model.fingerprint} {model.dtype} {request.look.strengths} {request.look.color} {request.edit}".encode())
     for file in (path, request.mask):
         if file is not None:
             status = file.stat()

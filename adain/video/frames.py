@@ -81,10 +81,10 @@ class FrameState:
         return (self.image, self.aim) if self.laid is None or self.laid_aim is None else (self.laid, self.laid_aim)
 
     @property
-    def kind(self) -> tuple[float, bool, int, torch.Size]:
+    def kind(self) -> tuple[tuple[float, ...], bool, int, torch.Size]:
         """What frames that are painted together have in common."""
         look = self.task.look
-        return look.strength, look.masked, len(look.regions), self.canvas.window.size
+        return tuple(look.strengths), look.masked, len(look.regions), self.canvas.window.size
 
 
 class FramePainter:

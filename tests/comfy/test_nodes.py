@@ -26,7 +26,7 @@ NODES = {
     "AdaIN_EncodeStyle": ({"adain_model", "image", "batch", "stroke_size", "mask", "name", "for_refine"}, ["ADAIN_STYLE"]),
     "AdaIN_StylePreset": ({"adain_model", "preset"}, ["ADAIN_STYLE"]),
     "AdaIN_BlendStyles": ({"styles"}, ["ADAIN_STYLE"]),
-    "AdaIN_StyleRegion": ({"style", "mask", "feather", "base", *MASK_EDIT}, ["ADAIN_STYLE"]),
+    "AdaIN_StyleRegion": ({"style", "mask", "feather", "base", "strength", *MASK_EDIT}, ["ADAIN_STYLE"]),
     "AdaIN_Transfer": (
         {"adain_model", "image", "style", "strength", "color", "content_scale", "frames_per_chunk", "mask", "stability", *MASK_EDIT},
         ["IMAGE"],

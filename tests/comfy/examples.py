@@ -45,6 +45,8 @@ _NOTES = {
     "sky_and_ground": "The white half of the mask gets one style, the rest the other. For a mask of your own, right-click "
     "your picture, choose *Open in MaskEditor*, and connect the **MASK** output of Load Image to **Style "
     "Region**.",
+    "face_and_background": "One style everywhere, but only part of it in the face: **strength** of **Style Region**. Here the mask is a "
+    "soft rectangle; draw yours with *Open in MaskEditor*, or connect the mask of any node that finds faces or subjects.",
     "video_frames": "**Needs a video of yours**: choose it in **Your video**. Frames are painted one after the other with"
     " a preview; **AdaIN Stability** holds them together. Cancelling is safe at any time.",
     "style_over_time": "**Needs a video of yours**: choose it in **Your video**. **AdaIN Keyframes** fades one style in and "

@@ -5,6 +5,7 @@ import { app } from '/scripts/app.js'
 const BLENDS = ['AdaIN_BlendStyles', 'AdaIN_Guidance']
 const LISTS = ['AdaIN_StyleGrid', 'AdaIN_Keyframes']
 const SAVERS = ['AdaIN_SaveStyle', 'AdaIN_MatchColors']
+const SAMPLES = ['coffee', 'astronaut', 'cat']
 
 // The weights stay when the number of styles changes, for which the page makes their sliders anew.
 function keepWeights(node) {
@@ -49,9 +50,47 @@ function showText(node) {
   }
 }
 
+// The page looks in the input folder for what Sample Picture offers, where the samples are not: those are shown from here.
+const sampleUrl = name => new URL(`./samples/${name}.jpg`, import.meta.url)
+
+// In forms and nodes made of HTML, as they fail to load.
+function showSamples() {
+  document.addEventListener('error', event => {
+    const { target } = event
+    if (!(target instanceof HTMLImageElement)) return
+    const { pathname, searchParams } = new URL(target.src, location)
+    const name = searchParams.get('filename')
+    if (!pathname.endsWith('/view') || searchParams.get('type') !== 'input' || !SAMPLES.includes(name)) return
+    event.stopImmediatePropagation()
+    target.src = sampleUrl(name)
+  }, true)
+}
+
+// In a node on the canvas.
+function drawSample(node) {
+  const widget = node.widgets.find(widget => widget.name === 'picture')
+  const draw = () => {
+    if (!SAMPLES.includes(widget.value)) return
+    const picture = new Image()
+    picture.onload = () => {
+      node.imgs = [picture]
+      node.graph?.setDirtyCanvas(true)
+    }
+    picture.src = sampleUrl(widget.value)
+  }
+  const { callback } = widget
+  widget.callback = function (...change) {
+    callback?.apply(this, change)
+    draw()
+  }
+  requestAnimationFrame(draw) // a saved value is set after the node is made
+}
+
 app.registerExtension({
   name: 'AdaIN.Styles',
+  setup: showSamples,
   nodeCreated(node) {
+    if (node.comfyClass === 'AdaIN_SamplePicture') drawSample(node)
     if (SAVERS.includes(node.comfyClass)) showText(node)
     if (BLENDS.includes(node.comfyClass)) keepWeights(node)
     if (!LISTS.includes(node.comfyClass)) return

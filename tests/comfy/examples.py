@@ -14,7 +14,7 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from adain_style_transfer import adain, weights
@@ -27,6 +27,15 @@ from torch import Tensor
 from .browser import page_of
 from .server import EXAMPLES, REPOSITORY, ComfyServer, Prompt, example, running
 
+
+class Field(NamedTuple):
+    """A widget of a node in a form, under a name of its own where the widget's would not tell it from others."""
+
+    node: str
+    widget: str
+    name: str | None = None
+
+
 _PICTURES = REPOSITORY / "web" / "docs" / "images"
 _FIRST = sample_names()[0]
 _MARGIN = 24
@@ -35,12 +44,10 @@ _JUDGE = os.environ.get("ADAIN_JUDGE", "")
 _OWN_JUDGE = "own-judge"
 
 _NOTES = {
-    "quick_start": "Press **Run**: nothing has to be chosen or downloaded. Then try other paintings in **Style Preset**."
-    " For a picture of your own, choose it in **Your picture** and drag from its IMAGE dot to *image* of "
-    "**AdaIN Transfer**.",
-    "one_node": "Press **Run**: nothing has to be chosen or downloaded. For a picture of your own, choose it in "
-    "**Your picture** and drag from its IMAGE dot to *image* of **Stylize**. A picture connected to "
-    "*style_image* takes the place of the *preset*.",
+    "quick_start": "Press **Run**: nothing has to be chosen or downloaded. Then try other paintings in **Style Preset**, "
+    "and upload a picture of yours in **Photograph**.",
+    "one_node": "Press **Run**: nothing has to be chosen or downloaded. Upload a picture of yours in **Photograph**. A picture "
+    "connected to *style_image* takes the place of the *preset*.",
     "two_styles_blended": "Drag the weights in **Blend Styles**: only their proportions count. *styles* sets how many there are, up to 16.",
     "sky_and_ground": "The white half of the mask gets one style, the rest the other. For a mask of your own, right-click "
     "your picture, choose *Open in MaskEditor*, and connect the **MASK** output of Load Image to **Style "
@@ -70,7 +77,45 @@ _NOTES = {
     "style_grid": "Every picture in every style, to choose by looking. Connect more styles: a new socket appears with each.",
 }
 
+_FORMS: dict[str, tuple[Field, ...]] = {
+    "quick_start": (Field("1", "picture"), Field("3", "preset"), Field("4", "strength")),
+    "one_node": (Field("1", "picture"), Field("3", "preset"), Field("3", "strength")),
+    "two_styles_blended": (
+        Field("1", "picture"),
+        Field("3", "preset", "first style"),
+        Field("5", "styles.weight_1"),
+        Field("4", "preset", "second style"),
+        Field("5", "styles.weight_2"),
+        Field("6", "strength"),
+    ),
+    "sky_and_ground": (
+        Field("1", "picture"),
+        Field("3", "preset", "sky"),
+        Field("4", "preset", "ground"),
+        Field("8", "feather"),
+        Field("9", "strength"),
+    ),
+    "style_grid": (
+        Field("1", "picture"),
+        *(Field(str(node), "preset", f"style {i}") for i, node in enumerate(range(3, 8), 1)),
+        Field("8", "strength"),
+    ),
+    "draft_and_refine": (Field("1", "picture"), Field("3", "preset"), Field("5", "quality"), Field("5", "strength")),
+    "video_frames": (Field("1", "file"), Field("4", "preset"), Field("5", "strength")),
+    "style_over_time": (
+        Field("1", "file"),
+        Field("3", "preset", "first style"),
+        Field("4", "preset", "second style"),
+        Field("5", "keyframes"),
+        Field("7", "strength"),
+    ),
+}
+"""What ComfyUI's App Mode asks for, of workflows that need no model of the user's: they open as forms."""
+
 _SHOWN = ("quick_start", "two_styles_blended", "sky_and_ground", "style_grid", "guided_text_to_image")
+_COMPARING = ("quick_start",)
+"""Workflows that are shown in Nodes 2.0, without which Compare Images is empty."""
+
 _ASKING = ("guided_text_to_image",)
 """Workflows that are shown as they are before they run: they ask for a checkpoint."""
 
@@ -119,7 +164,7 @@ async ([prompt, note]) => {
     let y = 150, width = 0;
     for (const node of column) {
       const small = node.computeSize();
-      const picture = ['LoadImage', 'SaveImage', 'SaveVideo', 'LoadVideo'].includes(node.type);
+      const picture = ['AdaIN_SamplePicture', 'LoadImage', 'ImageCompare', 'SaveImage', 'SaveVideo', 'LoadVideo'].includes(node.type);
       node.setSize([Math.max(small[0], 250), picture ? Math.max(small[1], 340) : small[1]]);
       node.pos = [x, y];
       y += node.size[1] + 60;
@@ -148,7 +193,15 @@ kind => {
 }
 """
 
-_LOAD = "async graph => { await app.loadGraphData(graph); await new Promise(done => setTimeout(done, 300)) }"
+_LOOK = "modern => app.extensionManager.setting.set('Comfy.VueNodes.Enabled', modern)"
+
+# As a graph, not as a form.
+_LOAD = """
+async graph => {
+  await app.loadGraphData({ ...graph, extra: { ...graph.extra, linearMode: false } });
+  await new Promise(done => setTimeout(done, 300));
+}
+"""
 
 # Below the page's bars, which lie over the canvas.
 _FIT = """
@@ -210,12 +263,16 @@ def main(names: list[str]) -> None:
                 _save(thumbnail, EXAMPLES / f"{path.stem}.jpg", 640)
                 graph = page.evaluate(_LAY_OUT, [example(path.stem), _NOTES[path.stem]])
                 _offer_downloads(graph)
+                if path.stem in _FORMS:
+                    _open_as_form(graph, _FORMS[path.stem])
                 (EXAMPLES / f"{path.stem}.json").write_text(json.dumps(graph, indent=1, ensure_ascii=False) + "\n")
+                page.evaluate(_LOOK, path.stem in _COMPARING)
                 page.evaluate(_LOAD, graph)
                 if path.stem in _SHOWN:
                     if path.stem not in _ASKING:
                         _run(page)
                     _shoot(page, page.evaluate(_BOUNDS), _PICTURES / f"{path.stem}.jpg", 1200)
+            page.evaluate(_LOOK, False)
             for kind in sorted(kind for kind in comfy.json("/object_info") if kind.startswith("AdaIN_") and wanted(kind)):
                 page.evaluate(_ALONE, kind)
                 page.wait_for_timeout(300)
@@ -265,6 +322,16 @@ def _offer_downloads(graph: dict[str, Any]) -> None:
         offered = [_MODELS[value] for value in node.get("widgets_values", []) if value in _MODELS]
         if offered:
             node["properties"]["models"] = offered
+
+
+def _open_as_form(graph: dict[str, Any], fields: tuple[Field, ...]) -> None:
+    """Make `graph` open in App Mode, with these `fields` and what its last nodes save."""
+    nodes = {str(node["id"]): node for node in graph["nodes"]}
+    for field in fields:
+        (slot,) = (slot for slot in nodes[field.node]["inputs"] if slot["name"] == field.widget)
+        slot["label"] = field.name
+    saved = [node["id"] for node in graph["nodes"] if node["type"].startswith("Save")]
+    graph["extra"] |= {"linearMode": True, "linearData": {"inputs": [[int(f.node), f.widget] for f in fields], "outputs": saved}}
 
 
 def _captioned(picture: Image.Image, caption: str) -> Image.Image:

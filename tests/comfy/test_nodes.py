@@ -14,6 +14,7 @@ from adain_style_transfer.adain.architectures.vgg19 import VGG19
 from adain_style_transfer.adain.masks import MaskEdit
 from adain_style_transfer.adain.media.transparency import filled
 from adain_style_transfer.adain.resample import enlarged
+from adain_style_transfer.weights.samples import sample_names
 from comfy.server import EXAMPLES, REPOSITORY, RefusedPromptError, example
 
 MASK_EDIT = ("feather", "grow", "invert_mask")
@@ -343,6 +344,29 @@ def executed(comfy, prompt):
     outcome = comfy.run(prompt)
     cached = {n for message in outcome.of("execution_cached") for n in message["nodes"]}
     return set(prompt) - cached
+
+
+class TestSamplePicture:
+    def test_samples_and_then_what_the_input_folder_has(self, comfy):
+        (comfy.base / "input" / "notes.txt").write_text("no picture")
+        (options,) = [comfy.json("/object_info/AdaIN_SamplePicture")["AdaIN_SamplePicture"]["input"]["required"]["picture"][1]["options"]]
+        assert options[: len(sample_names())] == sample_names()
+        assert {"photo.png", "painting.png"} < set(options) and "notes.txt" not in options
+
+    def test_a_file_is_read_as_it_is_and_again_when_it_changes(self, comfy, pictures):
+        prompt = {
+            "1": node("AdaIN_SamplePicture", picture="changing.png"),
+            "5": node("SaveImage", images=["1", 0], filename_prefix="test"),
+        }
+        translucent = torch.cat([pictures["small.png"], pictures["small.png"][:, :1].clamp(min=0.2)], 1)
+        for image in (pictures["photo.png"], translucent):
+            comfy.put_image("changing.png", image)
+            close(images(comfy, prompt), image, 0)
+
+    @pytest.mark.parametrize("picture", ["gone.png", "../comfyui.log", "", 5])
+    def test_what_is_not_there_is_refused(self, comfy, picture):
+        with pytest.raises(RefusedPromptError, match="Upload it, or choose one of: coffee"):
+            comfy.run(transfer() | {"1": node("AdaIN_SamplePicture", picture=picture)})
 
 
 class TestBehaviour:

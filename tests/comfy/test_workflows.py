@@ -58,15 +58,24 @@ def test_quick_start(comfy, model, load):
     assert_same(result(comfy, example("quick_start"), "5"), expected)
 
 
-@pytest.mark.parametrize(("name", "transfer"), [("quick_start", "4"), ("one_node", "3")])
-def test_a_picture_of_ones_own_takes_the_place_of_the_sample(comfy, model, load, name, transfer):
-    """As the note says: by a link from Your picture, which holds ComfyUI's own example.png at first."""
+@pytest.mark.parametrize("name", ["quick_start", "one_node"])
+def test_a_picture_of_ones_own_takes_the_place_of_the_sample(comfy, model, load, name):
+    """As the note says: uploaded to Photograph, which puts it into the input folder."""
     prompt = example(name)
-    (own,) = (key for key, node in prompt.items() if node.get("_meta", {}).get("title") == "Your picture")
-    prompt[transfer]["inputs"]["image"] = [own, 0]
+    prompt["1"]["inputs"]["picture"] = "photo.png"
     used = prompt["3"]["inputs"]["preset"]
     last = next(key for key, node in prompt.items() if node["class_type"] == "SaveImage")
-    assert_same(result(comfy, prompt, last), adain.stylize(model, load("example.png"), preset(model, used)))
+    assert_same(result(comfy, prompt, last), adain.stylize(model, load("photo.png"), preset(model, used)))
+
+
+@pytest.mark.parametrize("name", ["quick_start", "one_node"])
+def test_the_first_workflows_end_in_before_and_after(comfy, name):
+    prompt = example(name)
+    (compare,) = (key for key, node in prompt.items() if node["class_type"] == "ImageCompare")
+    last = next(key for key, node in prompt.items() if node["class_type"] == "SaveImage")
+    before, after = (prompt[compare]["inputs"][side] for side in ("image_a", "image_b"))
+    assert prompt[before[0]]["class_type"] == "AdaIN_SamplePicture"
+    assert after == prompt[last]["inputs"]["images"]
 
 
 def test_one_node(comfy, model, load):

@@ -30,6 +30,7 @@ COMMANDS = {
     "style": "save and show styles",
     "models": "list the models: embedded, downloaded, available",
     "convert": "convert a published AdaIN checkpoint to safetensors",
+    "export": "write a model for other runtimes: ONNX, and tile by tile for browsers and phones",
     "publish": "upload a model with its card to the Hugging Face Hub",
 }
 

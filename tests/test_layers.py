@@ -18,8 +18,9 @@ BELOW = {
     "nodes": {"adain", "weights"},
     "transforms": {"adain", "weights"},
     "datasets": {"adain", "weights"},
+    "export": {"adain", "weights"},
     "app": {"adain", "weights"},
-    "cli": {"adain", "weights", "app", "datasets"},
+    "cli": {"adain", "weights", "app", "datasets", "export"},
 }
 """The rooms, and those that each may import from."""
 

@@ -33,15 +33,23 @@ def load_model(
     without visible loss. A catalogue entry is downloaded on first use into `folder` (default: the user's cache), with
     `progress(done, total)` in bytes. Raises ModelError if there is no such model or the file is not one.
     """
-    if name is None:
-        name = next(iter(EMBEDDED))
-    path = EMBEDDED.get(str(name), Path(name))
-    if not path.is_file():
-        path = _from_catalog(str(name), None if folder is None else Path(folder), progress)
-    model = read_model(path)
+    model = read_model(model_path(name, folder=folder, progress=progress))
     device = torch.device(device) if device is not None else default_device()
     # torch's annotations lack what its documentation has
     return model.to(device, dtype or default_dtype(device), memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+
+
+def model_path(
+    name: str | os.PathLike[str] | None = None,
+    *,
+    folder: str | os.PathLike[str] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Path:
+    """The file that `load_model` reads, downloaded if need be; arguments as there. Raises ModelError if there is no such model."""
+    if name is None:
+        name = next(iter(EMBEDDED))
+    path = EMBEDDED.get(str(name), Path(name))
+    return path if path.is_file() else _from_catalog(str(name), None if folder is None else Path(folder), progress)
 
 
 def weights_path(name: str) -> Path:

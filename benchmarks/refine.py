@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from adain_style_transfer.adain.judgement import Demand, Judgement
 from adain_style_transfer.adain.loss_network import LEVEL_STRIDES, LossNetwork
+from adain_style_transfer.adain.refine import ITERATIONS
 from adain_style_transfer.weights import load_judge
 
 MULTIPLY_ADDS = 240_768
@@ -41,7 +42,8 @@ def main() -> None:
         print(f"{side:5d} x {side}: {seconds:.3f} s an iteration, {share:.0%} of that rate; {more:.0f} MB more at the peak")
         if side == 512:
             half = best(lambda: judged(network, style, 256), options.repeats)
-            for quality, (coarse, fine) in {"draft": (40, 20), "good": (80, 60)}.items():
+            for quality in ("draft", "good"):
+                _, coarse, fine = ITERATIONS[quality]
                 print(f"      {quality}: {coarse * half + fine * seconds:.0f} s at 512 x 512")
 
 

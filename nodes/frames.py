@@ -11,7 +11,7 @@ import torch
 from comfy.utils import ProgressBar
 from torch import Tensor
 
-from ..adain import ImageError, Look, ModelError, StyleError, StyleTransferModel
+from ..adain import ImageError, Look, StyleError, StyleTransferModel
 from ..adain.checks import check_image, check_mask
 from ..adain.media.images import Picture, to_pil
 from ..adain.media.transparency import filled
@@ -19,7 +19,6 @@ from ..adain.memory import is_out_of_memory
 from ..adain.resample import resize
 from ..adain.stylize import at_once, paint_pictures, scaled
 from .devices import ManagedModel
-from .sockets import linked
 
 _PREVIEW_SIZE = 512
 _PREVIEW_SECONDS = 0.25
@@ -63,7 +62,6 @@ def paint(
     Pixels count by their `alpha` [B, 1, H, W], not by colours that it hides. Pictures too large for the device's free memory are painted
     in tiles.
     """
-    managed = linked(managed, "adain_model", ModelError)
     content = check_image(filled(content, alpha), "image")
     count = checked(managed, look, len(content))
     model, chunk = loaded(managed, scaled(content.shape[-2:], look.scale), count, chunk)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import torch
+import torch.nn.functional as F
 from comfy_api.latest import io
 from torch import Tensor
 
@@ -14,10 +16,15 @@ from ..adain.color import ColorMode
 from ..adain.media.contact_sheet import contact_sheet
 from ..adain.media.lettering import font_for
 from ..adain.media.transparency import filled
+from ..weights import preset_names
 from .devices import ManagedModel
 from .frames import Reporter, paint
-from .inputs import color_input, strength_input
-from .sockets import CATEGORY, ImageOut, ModelSocket, StyleLink, StyleSocket, from_image, grown, regions_of, to_image
+from .inputs import color_input, model_input, strength_input
+from .model import model_of
+from .presets import preset_style
+from .releases import schema
+from .results import shown
+from .sockets import CATEGORY, ImageOut, StyleLink, StyleSocket, from_image, grown, regions_of, to_image
 
 _MAX_STYLES = 16
 
@@ -25,14 +32,15 @@ _MAX_STYLES = 16
 class StyleGrid(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return schema(
             node_id="AdaIN_StyleGrid",
+            has_intermediate_output=True,
             display_name="Style Grid",
             category=CATEGORY,
             description="Paints every image in every style and lays them out with labels, to choose by looking.",
             search_aliases=["contact sheet", "compare styles", "xy plot", "style comparison", "grid"],
             inputs=[
-                ModelSocket.Input("adain_model", tooltip="From Load AdaIN Model; the one that made the styles."),
+                model_input("From Load AdaIN Model; the one that made the styles."),
                 io.Image.Input(
                     "images", tooltip="One row of the grid for each picture of the batch; the first column shows them unpainted."
                 ),
@@ -60,6 +68,20 @@ class StyleGrid(io.ComfyNode):
                 ),
                 strength_input(),
                 color_input(),
+                io.Int.Input(
+                    "columns",
+                    default=0,
+                    min=0,
+                    max=64,
+                    optional=True,
+                    tooltip="Styles side by side before the next row begins, 4 for instance. 0 (default) puts all of them into one row.",
+                ),
+                io.Boolean.Input(
+                    "all_presets",
+                    default=False,
+                    optional=True,
+                    tooltip="Add every preset after the connected styles, to see the picture in all of them. Off by default.",
+                ),
             ],
             outputs=[io.Image.Output("sheet", display_name="sheet", tooltip="The labelled contact sheet, one image.")],
         )
@@ -67,33 +89,45 @@ class StyleGrid(io.ComfyNode):
     @classmethod
     def execute(
         cls,
-        adain_model: ManagedModel,
         images: Tensor,
         cell: int,
         strength: float,
         color: ColorMode,
+        adain_model: ManagedModel | None = None,
+        columns: int = 0,
+        all_presets: bool = False,
         styles: Mapping[str, StyleLink | None] | None = None,
         **beyond: Any,
     ) -> ImageOut:
         rgb, alpha = from_image(images, "images")
         rgb = filled(rgb, alpha)
-        columns = [column for link in grown(styles, beyond, _MAX_STYLES) for column in _columns(link)]
-        if not columns:
-            raise StyleError("No style is connected. Connect one or more, from Style Preset or Encode Style.")
-        report = Reporter(len(rgb) * len(columns))
+        managed = model_of(adain_model)
+        looks = [look for link in grown(styles, beyond, _MAX_STYLES) for look in _looks(link)]
+        if all_presets:
+            looks += [(Region(preset_style(managed, name)),) for name in preset_names()]
+        if not looks:
+            raise StyleError("No style is connected. Connect one or more, from Style Preset or Encode Style, or switch all_presets on.")
+        report = Reporter(len(rgb) * len(looks))
         rows = []
         for i in range(len(rgb)):
             content, seen = rgb[i : i + 1].float(), None if alpha is None else alpha[i : i + 1]
             row: list[Tensor | None] = [content]
-            for j, regions in enumerate(columns):
-                progress = partial(report, before=i * len(columns) + j)
-                row.append(paint(adain_model, content, Look.of(regions, strength=strength, color=color), report=progress, alpha=seen))
+            for j, regions in enumerate(looks):
+                progress = partial(report, before=i * len(looks) + j)
+                row.append(paint(managed, content, Look.of(regions, strength=strength, color=color), report=progress, alpha=seen))
             rows.append(row)
-        labels = ["image", *(_label(regions, number) for number, regions in enumerate(columns, 1))]
-        return io.NodeOutput(to_image(contact_sheet(rows, column_labels=labels, cell=cell)))
+        labels = ["image", *(_label(regions, number) for number, regions in enumerate(looks, 1))]
+        return shown(cls, to_image(_sheet(rows, labels, columns or len(labels), cell)))
 
 
-def _columns(link: StyleLink) -> list[tuple[Region, ...]]:
+def _sheet(rows: Sequence[Sequence[Tensor | None]], labels: Sequence[str], columns: int, cell: int) -> Tensor:
+    """The sheet of `rows` of pictures, whose columns have these `labels`, cut into strips of so many columns, one below the other."""
+    cuts = [slice(first, first + columns) for first in range(0, len(labels), columns)]
+    strips = [contact_sheet([row[cut] for row in rows], column_labels=labels[cut], cell=cell) for cut in cuts]
+    return torch.cat([F.pad(strip, (0, strips[0].shape[3] - strip.shape[3]), value=1.0) for strip in strips], 2)
+
+
+def _looks(link: StyleLink) -> list[tuple[Region, ...]]:
     """What is painted in one column each: the rows of a batch of styles, or all regions together."""
     return [(Region(link[i]),) for i in range(len(link))] if isinstance(link, Style) else [regions_of(link)]
 

@@ -8,6 +8,11 @@ from comfy_api.latest import io
 
 from ..adain.affine import MOST_STRENGTH
 from ..adain.color import ColorMode
+from .sockets import ModelSocket
+
+
+def model_input(tooltip: str = "From Load AdaIN Model; the one that made the style.") -> io.Input:
+    return ModelSocket.Input("adain_model", optional=True, tooltip=f"{tooltip} Not connected (default): the embedded one.")
 
 
 def strength_input() -> io.Input:

@@ -12,7 +12,7 @@ from ..adain import ModelError
 from ..weights import EMBEDDED
 from . import catalog, folders
 from .devices import PRECISIONS, ManagedModel, open_model
-from .sockets import CATEGORY, ImageOut, ModelSocket, chosen
+from .sockets import CATEGORY, ImageOut, ModelSocket, chosen, linked
 
 
 class LoadModel(io.ComfyNode):
@@ -24,7 +24,7 @@ class LoadModel(io.ComfyNode):
             category=CATEGORY,
             description="Loads a style transfer model. The first one in the list ships with the pack and needs no download; others are "
             "downloaded on first use.",
-            search_aliases=["style transfer model", "adain", "neural style", "adain loader"],
+            search_aliases=["vgg", "style transfer model", "adain", "neural style", "adain loader"],
             inputs=[
                 io.Combo.Input(
                     "model",
@@ -109,6 +109,6 @@ def _listed(name: str) -> catalog.Listed:
     return found
 
 
-def embedded_model() -> ManagedModel:
-    """The model of nodes to which none is connected."""
-    return open_model(model_path(next(iter(EMBEDDED))))
+def model_of(link: ManagedModel | None) -> ManagedModel:
+    """The model that a `link` brings; the embedded one where none is connected. Raises ModelError for what is no model."""
+    return open_model(model_path(next(iter(EMBEDDED)))) if link is None else linked(link, "adain_model", ModelError)

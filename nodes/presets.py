@@ -6,11 +6,13 @@ from dataclasses import replace
 
 from comfy_api.latest import io
 
-from ..adain import ModelError, Style, StyleError
+from ..adain import Style, StyleError
 from ..weights import load_preset, preset_names
 from ..weights.presets import FIRST_PRESET, presets
 from .devices import ManagedModel
-from .sockets import CATEGORY, ImageOut, ModelSocket, StyleSocket, chosen, linked
+from .inputs import model_input
+from .model import model_of
+from .sockets import CATEGORY, ImageOut, StyleSocket, chosen
 
 
 class StylePreset(io.ComfyNode):
@@ -26,7 +28,7 @@ class StylePreset(io.ComfyNode):
                 *["oil painting", "impressionist", "expressionist", "woodcut", "ukiyo-e", "ink drawing", "tarot"],
             ],
             inputs=[
-                ModelSocket.Input("adain_model", tooltip="The embedded model: the presets were measured by it."),
+                model_input("From Load AdaIN Model, if at all: the presets were measured by the embedded model."),
                 preset_input("The painting whose style is used. Click its picture to see all of them."),
             ],
             outputs=[
@@ -35,8 +37,8 @@ class StylePreset(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, adain_model: ManagedModel, preset: str) -> ImageOut:
-        return io.NodeOutput(preset_style(adain_model, preset))
+    def execute(cls, preset: str, adain_model: ManagedModel | None = None) -> ImageOut:
+        return io.NodeOutput(preset_style(model_of(adain_model), preset))
 
 
 def preset_input(tooltip: str, optional: bool = False) -> io.Input:
@@ -49,7 +51,6 @@ def preset_input(tooltip: str, optional: bool = False) -> io.Input:
 
 def preset_style(managed: ManagedModel, preset: str) -> Style:
     """The preset as a Style. Raises StyleError for a model that did not measure it."""
-    managed = linked(managed, "adain_model", ModelError)
     chosen(preset, preset_names(), "preset")
     try:
         style = load_preset(managed.model, preset)

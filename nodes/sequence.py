@@ -10,14 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..adain import Look, ModelError
+from ..adain import Look
 from ..adain.checks import check_image
 from ..adain.masks import MaskEdit
 from ..adain.stylize import scaled
 from ..adain.temporal import Stability, Task, paint_frames
 from .devices import ManagedModel
 from .frames import Reporter, checked, explained_lack_of_memory, loaded
-from .sockets import StyleLink, TimedStyle, linked, regions_of
+from .sockets import StyleLink, TimedStyle, regions_of
 
 FRAME_ADVICE = "Scale the frames down, give Stability a smaller radius"
 """What helps when the memory is too small for one frame and those that wait around it."""
@@ -31,7 +31,6 @@ def tasks_for(managed: ManagedModel, style: StyleLink, edit: MaskEdit | None = N
 
     Of a mask [B or 1, 1, h, w] the last frame stands for all that follow; `edit` is done to it at the size of the frames.
     """
-    managed = linked(managed, "adain_model", ModelError)
     mask = rest.pop("mask", None)
     look = _look(style, **rest)
     for one in style.track.styles if isinstance(style, TimedStyle) else [region.style for region in look.regions]:

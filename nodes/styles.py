@@ -9,7 +9,7 @@ from typing import Any
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..adain import ImageError, ModelError, Region, Style, StyleError
+from ..adain import ImageError, Region, Style, StyleError
 from ..adain.loss_network import LossNetwork
 from ..adain.masks import MaskEdit
 from ..adain.media.images import Picture
@@ -17,12 +17,12 @@ from ..adain.media.transparency import filled
 from ..weights.loss_network import JUDGE
 from .catalog import judge
 from .devices import Managed, ManagedModel, open_judge
-from .inputs import region_strength_input, stroke_size_input
+from .inputs import model_input, region_strength_input, stroke_size_input
 from .masks import grow_input, invert_mask_input
+from .model import model_of
 from .sockets import (
     CATEGORY,
     ImageOut,
-    ModelSocket,
     StyleLink,
     StyleSocket,
     chosen,
@@ -49,7 +49,7 @@ class EncodeStyle(io.ComfyNode):
             description="Measures the style of a picture: a few numbers per channel, for AdaIN Transfer, to blend, or to save.",
             search_aliases=["style image", "style transfer", "encode style", "extract style", "adain encode"],
             inputs=[
-                ModelSocket.Input("adain_model", tooltip="From Load AdaIN Model; the same one must go into AdaIN Transfer."),
+                model_input("From Load AdaIN Model; the same one must go into AdaIN Transfer."),
                 io.Image.Input("image", tooltip="The picture whose style is wanted: a painting, a texture, a photo. Any size."),
                 io.Combo.Input(
                     "batch",
@@ -91,16 +91,16 @@ class EncodeStyle(io.ComfyNode):
     @classmethod
     def execute(
         cls,
-        adain_model: ManagedModel,
         image: Tensor,
         batch: str,
         stroke_size: int,
+        adain_model: ManagedModel | None = None,
         mask: Tensor | None = None,
         name: str = "",
         for_refine: bool = False,
     ) -> ImageOut:
         one = chosen(batch, _BATCHES, "batch") == "average"
-        style = encode(adain_model, image, mask, stroke_size, name)
+        style = encode(model_of(adain_model), image, mask, stroke_size, name)
         if for_refine:
             style = replace(style, others=(measured(loss_network(), image, mask, stroke_size, name),))
         return io.NodeOutput(style.average() if one else style)
@@ -110,7 +110,7 @@ def encode(
     managed: ManagedModel, image: Tensor, mask: Tensor | None = None, stroke_size: int = 0, name: str = "", label: str = "image"
 ) -> Style:
     """The Style of an IMAGE [S, H, W, C], one row per picture; transparent parts are no part of it. `label` is the input's name."""
-    return measured(linked(managed, "adain_model", ModelError), image, mask, stroke_size, name, label)
+    return measured(managed, image, mask, stroke_size, name, label)
 
 
 def measured(

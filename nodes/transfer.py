@@ -15,9 +15,9 @@ from ..adain.temporal import Stability
 from ..weights.presets import FIRST_PRESET
 from .devices import ManagedModel
 from .frames import paint
-from .inputs import color_input, strength_input, stroke_size_input
+from .inputs import color_input, model_input, strength_input, stroke_size_input
 from .masks import mask_edit_inputs, mask_input
-from .model import embedded_model
+from .model import model_of
 from .presets import preset_input, preset_style
 from .releases import schema
 from .results import shown
@@ -25,7 +25,6 @@ from .sequence import paint_sequence
 from .sockets import (
     CATEGORY,
     ImageOut,
-    ModelSocket,
     StabilitySocket,
     StyleLink,
     StyleSocket,
@@ -49,9 +48,21 @@ class Transfer(io.ComfyNode):
             display_name="AdaIN Transfer",
             category=CATEGORY,
             description="Paints pictures in a style: photos, frames of a video, or what a diffusion model made.",
-            search_aliases=["style transfer", "apply style", "neural style", "stylize", "paint", "artistic filter"],
+            search_aliases=[
+                "style transfer",
+                "apply style",
+                "neural style",
+                "stylize",
+                "paint",
+                "artistic filter",
+                "oil painting",
+                "gatys",
+                "vgg",
+                "油画",
+                "画風変換",
+            ],
             inputs=[
-                ModelSocket.Input("adain_model", tooltip="From Load AdaIN Model; the one that made the style."),
+                model_input(),
                 io.Image.Input(
                     "image", tooltip="What is painted: one picture or a batch of frames of any size. Transparency is kept as it is."
                 ),
@@ -98,27 +109,27 @@ class Transfer(io.ComfyNode):
     @classmethod
     def execute(
         cls,
-        adain_model: ManagedModel,
         image: Tensor,
         style: StyleLink,
         strength: float,
         color: ColorMode,
         content_scale: float,
         frames_per_chunk: int,
+        adain_model: ManagedModel | None = None,
         mask: Tensor | None = None,
         stability: Stability | None = None,
         feather: float = 0.0,
         grow: int = 0,
         invert_mask: bool = False,
     ) -> ImageOut:
-        rgb, alpha = from_image(image)
+        managed, (rgb, alpha) = model_of(adain_model), from_image(image)
         planes = from_mask(mask, MaskEdit(invert_mask, grow, feather), rgb.shape[-2:])
         rest: dict[str, Any] = {"strength": strength, "mask": planes, "color": color, "scale": content_scale}
         if stability is not None or isinstance(style, TimedStyle):
             stability = Stability(0, 0) if stability is None else linked(stability, "stability", ImageError)
-            painted = paint_sequence(adain_model, filled(rgb, alpha), style, stability, chunk=frames_per_chunk, **rest)
+            painted = paint_sequence(managed, filled(rgb, alpha), style, stability, chunk=frames_per_chunk, **rest)
         else:
-            painted = paint(adain_model, rgb, Look.of(regions_of(style), **rest), chunk=frames_per_chunk, alpha=alpha)
+            painted = paint(managed, rgb, Look.of(regions_of(style), **rest), chunk=frames_per_chunk, alpha=alpha)
         return shown(cls, to_image(painted, alpha))
 
 
@@ -145,11 +156,7 @@ class Stylize(io.ComfyNode):
                 color_input(),
                 stroke_size_input("the style image"),
                 mask_input(),
-                ModelSocket.Input(
-                    "adain_model",
-                    optional=True,
-                    tooltip="Another model, from Load AdaIN Model. Not connected (default): the embedded one.",
-                ),
+                model_input("Another model, from Load AdaIN Model."),
                 preset_input(
                     "The painting whose style is used where no style_image is connected. For the embedded model alone. Click its "
                     "picture to see all of them.",
@@ -175,7 +182,7 @@ class Stylize(io.ComfyNode):
         grow: int = 0,
         invert_mask: bool = False,
     ) -> ImageOut:
-        managed = embedded_model() if adain_model is None else adain_model
+        managed = model_of(adain_model)
         if style_image is None:
             style = preset_style(managed, preset)
         else:

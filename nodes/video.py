@@ -23,14 +23,14 @@ from ..adain.masks import MaskEdit
 from ..adain.temporal import Stability, paint_frames
 from .devices import ManagedModel
 from .frames import Reporter, explained_lack_of_memory, loaded
-from .inputs import color_input, strength_input
+from .inputs import color_input, model_input, strength_input
 from .masks import mask_edit_inputs, mask_input
+from .model import model_of
 from .releases import schema
 from .sequence import FRAME_ADVICE, MakeTask, tasks_for
 from .sockets import (
     CATEGORY,
     ImageOut,
-    ModelSocket,
     StabilitySocket,
     StyleLink,
     StyleSocket,
@@ -53,7 +53,7 @@ class Video(io.ComfyNode):
             description="Paints a video in a style with less flicker, frame by frame: its length does not matter. Sound is copied.",
             search_aliases=["video style transfer", "stylize video", "video filter", "temporal consistency", "deflicker"],
             inputs=[
-                ModelSocket.Input("adain_model", tooltip="From Load AdaIN Model; the one that made the style."),
+                model_input(),
                 io.Video.Input("video", tooltip="From Load Video or the like. Its frame rate, timestamps and sound are kept."),
                 StyleSocket.Input(
                     "style",
@@ -75,11 +75,11 @@ class Video(io.ComfyNode):
     @classmethod
     def execute(
         cls,
-        adain_model: ManagedModel,
         video: Any,
         style: StyleLink,
         strength: float,
         color: ColorMode,
+        adain_model: ManagedModel | None = None,
         mask: Tensor | None = None,
         stability: Stability | None = None,
         feather: float = 0.0,
@@ -90,10 +90,11 @@ class Video(io.ComfyNode):
         if not isinstance(style, TimedStyle):
             style = single_style(style, "used for a video").average()
         planes = from_mask(mask, MaskEdit(invert_mask))
-        make = tasks_for(adain_model, style, MaskEdit(grow=grow, feather=feather), strength=strength, mask=planes, color=color)
+        managed = model_of(adain_model)
+        make = tasks_for(managed, style, MaskEdit(grow=grow, feather=feather), strength=strength, mask=planes, color=color)
         paint = _in_memory if isinstance(video, InputImpl.VideoFromComponents) else _from_file
         stability = Stability() if stability is None else linked(stability, "stability", VideoError)
-        return io.NodeOutput(paint(adain_model, video, make, stability))
+        return io.NodeOutput(paint(managed, video, make, stability))
 
 
 def _in_memory(managed: ManagedModel, video: Any, make: MakeTask, stability: Stability) -> Any:

@@ -86,8 +86,20 @@ function drawSample(node) {
   requestAnimationFrame(draw) // a saved value is set after the node is made
 }
 
+// Links of one kind have one colour, in either way of drawing nodes.
+const COLORS = { ADAIN_MODEL: '#c9a2ff', ADAIN_STYLE: '#ffb454', ADAIN_STABILITY: '#7fd1b9' }
+
+function colorLinks() {
+  for (const [type, color] of Object.entries(COLORS)) {
+    document.documentElement.style.setProperty(`--color-datatype-${type}`, color)
+    app.canvas.default_connection_color_byType[type] = color
+    LGraphCanvas.link_type_colors[type] = color
+  }
+}
+
 app.registerExtension({
   name: 'AdaIN.Styles',
+  setup: colorLinks,
   setup: showSamples,
   nodeCreated(node) {
     if (node.comfyClass === 'AdaIN_SamplePicture') drawSample(node)

@@ -63,7 +63,7 @@ NODES = {
     ),
     "AdaIN_SaveStyle": ({"style", "name"}, ["ADAIN_STYLE"]),
     "AdaIN_LoadStyle": ({"name"}, ["ADAIN_STYLE"]),
-    "AdaIN_StyleGrid": ({"adain_model", "images", "styles", "cell", "strength", "color"}, ["IMAGE"]),
+    "AdaIN_StyleGrid": ({"adain_model", "images", "styles", "cell", "strength", "color", "columns", "all_presets"}, ["IMAGE"]),
     "AdaIN_Latent": ({"samples", "style", "strength", "frames", "style_frames", "window", "mask", "style_mask"}, ["LATENT"]),
     "AdaIN_Guidance": ({"model", "styles", "strength", "start", "end", "schedule", "frames", "mask"}, ["MODEL"]),
 }
@@ -564,7 +564,7 @@ class TestSentences:
         prompt = transfer()
         prompt["4"]["inputs"][name] = value
         error = comfy.run(prompt).error
-        if value is None and name in ("mask", "stability"):
+        if value is None and name in ("adain_model", "mask", "stability"):
             assert not error
         else:
             assert error == f"The input {name} is {'not connected' if value is None else repr(value)}. Connect the output of a node to it."

@@ -6,6 +6,7 @@ import pytest
 import torch
 from adain_style_transfer import adain
 from adain_style_transfer.weights import load_preset
+from adain_style_transfer.weights.presets import presets
 
 
 def node(kind, **inputs):
@@ -55,6 +56,44 @@ def test_of_a_batch_the_first_pictures_are_shown(comfy):
         }
     )
     assert len(outcome.images["5"]) == 8 and len(outcome.images["6"]) == 20
+
+
+def test_without_a_model_link_the_embedded_one_is_used(comfy, model, load):
+    outcome = comfy.run(
+        {
+            "1": node("LoadImage", image="photo.png"),
+            "2": node("LoadImage", image="painting.png"),
+            "3": node("AdaIN_EncodeStyle", image=["2", 0], batch="average", stroke_size=0),
+            "4": node("AdaIN_StylePreset", preset="adele"),
+            "5": node(
+                "AdaIN_BlendStyles",
+                **{"styles": "2", "styles.style_1": ["3", 0], "styles.weight_1": 1.0, "styles.style_2": ["4", 0], "styles.weight_2": 1.0},
+            ),
+            "6": node("AdaIN_Transfer", image=["1", 0], style=["5", 0], strength=1.0, color="style", content_scale=1.0, frames_per_chunk=0),
+            "7": node("SaveImage", images=["6", 0], filename_prefix="unlinked"),
+        }
+    )
+    assert not outcome.error
+    style = adain.Style.blend([model.encode_style(load("painting.png")), load_preset(model, "adele")])
+    expected = adain.stylize(model, load("photo.png"), style)
+    assert (comfy.image(outcome.images["7"][0]) - expected).abs().max() < 4 / 255
+
+
+def test_a_grid_of_all_presets_in_columns(comfy):
+    outcome = comfy.run(
+        {
+            "1": node("LoadImage", image="small.png"),
+            "2": node("AdaIN_StyleGrid", images=["1", 0], cell=64, strength=1.0, color="style", columns=7, all_presets=True),
+            "3": node("SaveImage", images=["2", 0], filename_prefix="presets"),
+        }
+    )
+    assert not outcome.error
+    sheet = comfy.image(outcome.images["3"][0])
+    strips = -(-(1 + len(presets())) // 7)
+    assert sheet.shape[3] == 7 * (64 + 6) + 6
+    assert sheet.shape[2] == strips * (64 // 8 + 6 + 48 + 6)  # a label, a gap, a picture of 64 x 48 and a gap in each
+    last = sheet[..., -(48 + 6) : -6, 6 : 6 + 64]
+    assert last.std() > 0.05 and (sheet[..., -(48 + 6) : -6, -64:] == 1).all()  # the last strip is not full
 
 
 def test_strength_above_1(comfy, model, load):

@@ -40,18 +40,18 @@ class Reach(NamedTuple):
             return Reach(torch.ones_like(std), std)  # features have no black
         return Reach(_share(own.light(), wanted + target.mean.square().mean(1), noise), std)
 
-    def toward(self, own: Statistics, target: Statistics, strength: float) -> Statistics:
+    def toward(self, own: Statistics, target: Statistics, strength: float | Tensor) -> Statistics:
         """`own` blended with `target`, at `strength` where it reaches: the paper's interpolation.
 
         Beyond 1 features are extrapolated, so that strokes grow; a deviation that falls goes down to 0 at most. Colours, whose deviation
         is a matrix, are at the style's then: any further they leave 0..1 and are cut off.
         """
-        if strength > 1 and own.std.ndim == 3:
-            strength = 1.0
+        if own.std.ndim == 3:
+            strength = strength.clamp_max(1) if isinstance(strength, Tensor) else min(strength, 1.0)
         mean, std = (_blended(*parts) for parts in zip(own, target, (strength * share for share in self), strict=True))
-        return Statistics(mean, std.clamp_min(0) if strength > 1 else std)
+        return Statistics(mean, std if std.ndim == 3 else std.clamp_min(0))
 
-    def shown(self, strength: float) -> Tensor:
+    def shown(self, strength: float | Tensor) -> Tensor:
         """[B], how much of what is painted is laid over the picture: nothing at strength 0, all of it from `_SHOWN` on."""
         return 1 - (1 - strength * self.mean / _SHOWN).clamp_min(0).square()
 

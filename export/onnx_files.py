@@ -23,10 +23,9 @@ _LARGE = 1000
 
 def write_onnx(graph: Graph, path: Path, metadata: Mapping[str, str]) -> None:
     """Write `graph` to `path`, whole or not at all. Raises OSError."""
+    examples = tuple(example for _, example, _ in graph.inputs)
     program = torch.onnx.export(
-        graph,
-        tuple(example for _, example, _ in graph.inputs),
-        dynamic_shapes=graph.sizes,
+        torch.export.export(graph, examples, dynamic_shapes=graph.sizes, strict=False),
         input_names=[name for name, _, _ in graph.inputs],
         output_names=graph.outputs,
         opset_version=OPSET,

@@ -68,8 +68,8 @@ def test_every_size_equals_the_librarys(whole, embedded, size):
 
 
 def test_batches_of_styles_and_strengths(whole, embedded):
-    presets = [weights.load_preset(embedded, name) for name in ("red-horse", "gray-tree", "adele")]
-    pictures, strengths = samples.picture(40, 56, batch=3), [0.0, 0.1, 0.7]
+    presets = [weights.load_preset(embedded, name) for name in ("red-horse", "gray-tree", "adele", "the-star")]
+    pictures, strengths = samples.picture(40, 56, batch=4), [0.0, 0.1, 0.7, 1.6]
     (painted,) = run(whole, picture=pictures, style=torch.cat([style_vector(p) for p in presets]), strength=torch.tensor(strengths))
     for one, picture, style, strength in zip(painted, pictures, presets, strengths, strict=True):
         assert difference(one, adain.stylize(embedded, picture[None], style, strength=strength)[0]) < 0.1

@@ -99,9 +99,9 @@ function colorLinks() {
 
 app.registerExtension({
   name: 'AdaIN.Styles',
-  setup: colorLinks,
   setup: showSamples,
   nodeCreated(node) {
+    if (node.comfyClass?.startsWith('AdaIN_')) colorLinks() // now, as a palette that is loaded later forgets them
     if (node.comfyClass === 'AdaIN_SamplePicture') drawSample(node)
     if (SAVERS.includes(node.comfyClass)) showText(node)
     if (BLENDS.includes(node.comfyClass)) keepWeights(node)

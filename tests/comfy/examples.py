@@ -95,6 +95,12 @@ _FORMS: dict[str, tuple[Field, ...]] = {
         Field("8", "feather"),
         Field("9", "strength"),
     ),
+    "face_and_background": (
+        Field("1", "picture"),
+        Field("3", "preset"),
+        Field("7", "strength", "strength in the face"),
+        Field("8", "strength"),
+    ),
     "style_grid": (
         Field("1", "picture"),
         *(Field(str(node), "preset", f"style {i}") for i, node in enumerate(range(3, 8), 1)),

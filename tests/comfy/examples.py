@@ -251,7 +251,7 @@ def main(names: list[str]) -> None:
         comfy.put_image("painted.png", adain.stylize(model, _sample(_FIRST), weights.load_preset(model, "starry-night")))
         comfy.make_clip("clip.png")
         if _JUDGE:
-            _put_judge(comfy.base / "models" / "adain", Path(_JUDGE))
+            put_judge(comfy.base / "models" / "adain", Path(_JUDGE))
         checkpoint = comfy.base / "models" / "checkpoints" / example("guided_text_to_image")["1"]["inputs"]["ckpt_name"]
         checkpoint.parent.mkdir()
         checkpoint.touch()  # else the page covers the graph with a notice that it is missing
@@ -285,7 +285,7 @@ def main(names: list[str]) -> None:
                 _shoot(page, page.evaluate(_BOUNDS), _PICTURES / f"{kind}.jpg", 600)
 
 
-def _put_judge(folder: Path, file: Path) -> None:
+def put_judge(folder: Path, file: Path) -> None:
     """Put `file` into the models `folder`, with an entry of a catalogue that finds it by its hash."""
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(file, folder / file.name)

@@ -186,9 +186,14 @@ class Client:
 
 @contextmanager
 def running(
-    base: Path, *options: str, faults: bool = True, name: str = "in-any.folder", environment: Mapping[str, str] | None = None
+    base: Path,
+    *options: str,
+    faults: bool = True,
+    name: str = "in-any.folder",
+    pack: Path = REPOSITORY,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[ComfyServer]:
-    """Boot ComfyUI on a free port with `base` as its base directory and this pack as `name` in custom_nodes; ended on leaving.
+    """Boot ComfyUI on a free port with `base` as its base directory and `pack` as `name` in custom_nodes; ended on leaving.
 
     `environment` is added to the variables that it inherits.
     """
@@ -197,7 +202,7 @@ def running(
     for folder in ("custom_nodes", "input", "output", "models"):
         (base / folder).mkdir(parents=True, exist_ok=True)
     shutil.copy(comfyui / "input" / "example.png", base / "input")  # as in a fresh ComfyUI
-    _link(base / "custom_nodes" / name, REPOSITORY)
+    _link(base / "custom_nodes" / name, pack)
     if faults:
         _link(base / "custom_nodes" / "faults", FAULTS)
     port = _free_port()

@@ -17,10 +17,11 @@ import gradio as gr
 import samples
 import torch
 from adain_style_transfer import adain, weights
-from adain_style_transfer.app import launch
+from adain_style_transfer.app import launch, painting
 from adain_style_transfer.app.page import _paint  # pyright: ignore[reportPrivateUsage]
 from adain_style_transfer.app.painting import Ingredient, model_choices, paint
 from adain_style_transfer.cli import main as cli
+from adain_style_transfer.weights.loss_network import load_judge
 
 
 @pytest.fixture(scope="module")
@@ -192,6 +193,25 @@ def test_a_visitor_paints_and_downloads(page, files, model):
     shown = page.evaluate("[...document.querySelectorAll('img')].filter(i => /before|photo-painted/.test(i.src)).map(i => i.naturalWidth)")
     assert shown == [120, 120]
     assert not list(Path(tempfile.gettempdir()).glob("adain-*"))  # gradio has its own copies, and clears them
+
+
+def test_a_visitor_finishes_a_picture(page, files, tmp_path, monkeypatch):
+    judge = load_judge(samples.distilled_file(tmp_path / "judge.safetensors"))
+    monkeypatch.setattr(painting, "_judge", lambda: judge)  # a real one, in place of the one that is downloaded
+    upload(page, 0, files / "photo.png")
+    upload(page, 1, files / "other.png")
+    page.get_by_role("button", name="Finish").click()
+    page.get_by_text("Finishing").first.wait_for(timeout=60_000)  # a progress bar while it works
+    link = page.get_by_role("link", name="Download").or_(page.get_by_role("button", name="Download"))
+    page.wait_for_function("() => !document.body.innerText.includes('Finishing')", timeout=120_000)
+    page.wait_for_timeout(1000)
+    with page.expect_download() as found:
+        link.first.click()
+    picture = adain.read_picture(files / "photo.png")
+    got, visible = adain.read_picture(found.value.path()), (picture.alpha > 0).float()
+    expected = adain.refine(judge, picture, judge.encode_style(adain.read_picture(files / "other.png").rgb), adain.Finish("draft"))
+    assert ((got.rgb - expected) * visible).abs().mean() < 2 / 255
+    assert ((got.rgb - picture.rgb) * visible).abs().mean() > 10 / 255
 
 
 def test_what_is_wrong_is_said(page, files):

@@ -61,7 +61,10 @@ def _uploaded() -> list[str]:
 
 def _uploaded_file(picture: str | None) -> str | None:
     """Where the user's `picture` is; None for a sample, and for what is not there."""
-    if not isinstance(picture, str) or picture in sample_names() or not folder_paths.exists_annotated_filepath(picture):
+    if not isinstance(picture, str) or picture in sample_names():
         return None
-    path = folder_paths.get_annotated_filepath(picture)
-    return path if os.path.isfile(path) else None
+    name, base = folder_paths.annotated_filepath(picture)
+    folder = os.path.abspath(base or folder_paths.get_input_directory())
+    path = os.path.abspath(os.path.join(folder, name))
+    # ComfyUI 0.20 and older look outside the folder too.
+    return path if os.path.isfile(path) and path.startswith(folder + os.sep) else None

@@ -26,7 +26,8 @@ let known // all presets by name, from any of the nodes
 function overview(chosen, choose) {
   const dialog = element('dialog', {
     width: 'min(1100px, 94vw)', height: '90vh', padding: '0', border: '1px solid #8886', borderRadius: '12px',
-    background: 'var(--comfy-menu-bg, #222)', color: 'var(--input-text, #ddd)', font: '14px system-ui, sans-serif'
+    background: 'var(--comfy-menu-bg, #222)', color: 'var(--input-text, #ddd)', font: '14px system-ui, sans-serif',
+    pointerEvents: 'auto' // the page takes them from its body while a dialog of its own is open
   })
   dialog.className = 'adain-presets'
   dialog.setAttribute('aria-label', 'Style presets')

@@ -165,12 +165,19 @@ def test_a_saved_workflow_of_stylize_keeps_its_links_and_values(page):
     assert page.evaluate(graph) == linked | kept | default
 
 
-def test_sockets_that_appear_while_connecting_are_translated(page):
+def test_sockets_that_appear_while_connecting_are_translated(chinese):
     """Style Grid's list grows on the page, where the translations of its sockets have to be found."""
-    set_language(page, "zh")
-    names = page.evaluate("() => LiteGraph.createNode('AdaIN_StyleGrid').inputs.map(input => [input.name, input.localized_name])")
+    names = chinese.evaluate("() => LiteGraph.createNode('AdaIN_StyleGrid').inputs.map(input => [input.name, input.localized_name])")
     assert dict(names)["styles.style_0"] == "风格 1"
     assert dict(names)["images"] == "图像"
+
+
+@pytest.fixture
+def chinese(page):
+    """The page in Chinese; in English again afterwards, as the server keeps the choice for every later page."""
+    set_language(page, "zh")
+    yield page
+    set_language(page, "en")
 
 
 def set_language(page, language):

@@ -26,6 +26,7 @@ def page(comfy, request):
 
 def open_graph(page, name):
     graph = json.loads((EXAMPLES / f"{name}.json").read_text())
+    graph["extra"]["linearMode"] = False  # the nodes, not the form
     page.evaluate("async graph => { await app.loadGraphData(graph); await new Promise(r => setTimeout(r, 500)) }", graph)
 
 

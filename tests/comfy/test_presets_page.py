@@ -56,7 +56,7 @@ def test_a_node_shows_its_preset_and_all_of_them_by_one_click(page, graph, kind)
     visible = dialog.locator("section button:visible")
     assert visible.count() == 1
     visible.click()
-    assert dialog.count() == 0
+    dialog.wait_for(state="detached")
     page.wait_for_function(f"{image}.complete && {image}.naturalWidth > 0")
     assert chosen(page, kind) == ["adele", "adele", True]
     after = page.evaluate("async () => (await app.graphToPrompt()).output")
@@ -84,4 +84,4 @@ def test_the_command_adds_a_node_with_the_preset(page):
 def test_it_closes_by_escape(page):
     page.evaluate("app.extensionManager.command.execute('AdaIN.ChoosePreset')")
     page.keyboard.press("Escape")
-    assert page.locator("dialog.adain-presets").count() == 0
+    page.locator("dialog.adain-presets").wait_for(state="detached")

@@ -92,13 +92,23 @@ def test_two_styles_blended(comfy, model):
     assert_same(result(comfy, example("two_styles_blended"), "7"), adain.stylize(model, sample("cat"), style))
 
 
+def feathered(mask, pixels):
+    radius = math.ceil(3 * pixels / 4)
+    blurred = gaussian_blur(F.pad(mask, [radius] * 4, mode="replicate"), [2 * radius + 1] * 2, [pixels / 4, pixels / 4])
+    return blurred[:, :, radius:-radius, radius:-radius]
+
+
+def test_face_and_background(comfy, model):
+    mask, style = torch.zeros(1, 1, 512, 512), preset(model, "red-horse")
+    mask[:, :, 60:210, 160:290] = 1
+    regions = [adain.Region(style), adain.Region(style, feathered(mask, 32), strength=0.6)]
+    assert_same(result(comfy, example("face_and_background"), "9"), adain.stylize(model, sample("astronaut"), regions))
+
+
 def test_sky_and_ground(comfy, model):
     mask = torch.zeros(1, 1, 512, 512)
     mask[:, :, :256] = 1
-    radius = math.ceil(3 * 12)
-    mask = gaussian_blur(F.pad(mask, [radius] * 4, mode="replicate"), [2 * radius + 1] * 2, [12.0, 12.0])[
-        :, :, radius:-radius, radius:-radius
-    ]
+    mask = feathered(mask, 48)
     regions = [adain.Region(preset(model, "red-horse")), adain.Region(preset(model, "kuniyoshi"), mask)]
     assert_same(result(comfy, example("sky_and_ground"), "10"), adain.stylize(model, sample("astronaut"), regions))
 
@@ -170,7 +180,16 @@ def test_after_diffusion(comfy, model, load, name, last):
 
 
 def test_every_example_is_tested_here():
-    tested = {"quick_start", "one_node", "two_styles_blended", "sky_and_ground", "video_frames", "style_over_time", "style_grid"}
+    tested = {
+        "quick_start",
+        "one_node",
+        "two_styles_blended",
+        "sky_and_ground",
+        "face_and_background",
+        "video_frames",
+        "style_over_time",
+        "style_grid",
+    }
     in_diffusion = {"guided_text_to_image", "paint_diffuse_paint", "video_without_drift"}  # see test_diffusion.py
     refining = {"draft_and_refine", "refine_after_diffusion"}  # see test_refine.py
     assert set(NAMES) == tested | {"after_diffusion", "color_match_after_diffusion"} | in_diffusion | refining

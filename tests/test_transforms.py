@@ -215,7 +215,7 @@ def test_a_training_loop_learns_on_it():
     [
         ({"p": 1.5}, "probability p is 1.5"),
         ({"strength": (0.8, 0.2)}, "lower one first"),
-        ({"strength": 2}, "number in 0..1"),
+        ({"strength": 3}, "number in 0..2"),
         ({"styles": ["great-wav"]}, "Did you mean great-wave"),
         ({"styles": []}, "no style"),
         ({"styles": [PRESET], "sampled": True}, "two styles or more"),

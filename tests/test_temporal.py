@@ -346,7 +346,7 @@ def test_unusable_settings():
 
 
 def test_unusable_tasks(lite, style, vgg64):
-    with pytest.raises(StyleError, match="strength is 2"):
-        painted(lite, tasks(pan(1), style, strength=2), STILL)
+    with pytest.raises(StyleError, match="strength is 3"):
+        painted(lite, tasks(pan(1), style, strength=3), STILL)
     with pytest.raises(StyleError, match="cannot be used with"):
         painted(vgg64, tasks(pan(1), style), STILL)

@@ -12,7 +12,6 @@ from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ..adain import ImageError, StyleError
-from ..adain.affine import MOST_STRENGTH
 from ..adain.checks import check_image, check_mask
 from ..adain.color_spaces import ColorSpace
 from ..adain.errors import counted
@@ -22,6 +21,7 @@ from ..adain.media.transparency import usable
 from ..adain.resample import resize
 from .folders import place_in
 from .frames import Reporter
+from .inputs import strength_input
 from .releases import schema
 from .sockets import CATEGORY, ImageOut, chosen, from_image, linked, to_image
 
@@ -57,15 +57,9 @@ class MatchColors(io.ComfyNode):
                     "of each alone, milder. chroma: as covariance, but the image's own light and dark stay. histogram: the whole "
                     "distribution of each, nearest to the reference and the most likely to show banding.",
                 ),
-                io.Float.Input(
-                    "strength",
-                    default=1.0,
-                    min=0.0,
-                    max=MOST_STRENGTH,
-                    step=0.01,
-                    display_mode=io.NumberDisplay.slider,
-                    tooltip="How far the colours move. 1 (default) is all the way to the reference; lower stays nearer to the "
-                    "image, 0 changes nothing. Above 1 goes beyond the reference, up to twice as far.",
+                strength_input(
+                    "How far the colours move. 1 (default) is all the way to the reference; lower stays nearer to the image, 0 changes "
+                    "nothing. Above 1 goes beyond the reference, up to twice as far."
                 ),
                 io.Combo.Input(
                     "space",

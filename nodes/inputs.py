@@ -15,7 +15,11 @@ def model_input(tooltip: str = "From Load AdaIN Model; the one that made the sty
     return ModelSocket.Input("adain_model", optional=True, tooltip=f"{tooltip} Not connected (default): the embedded one.")
 
 
-def strength_input() -> io.Input:
+def strength_input(
+    tooltip: str = "How much of the style is used. 1 (default) is all of it; lower stays nearer to the image, 0 is the image itself; "
+    "higher makes its strokes bolder.",
+    optional: bool = False,
+) -> io.Input:
     return io.Float.Input(
         "strength",
         default=1.0,
@@ -23,22 +27,8 @@ def strength_input() -> io.Input:
         max=MOST_STRENGTH,
         step=0.01,
         display_mode=io.NumberDisplay.slider,
-        tooltip="How much of the style is used. 1 (default) is all of it; lower stays nearer to the image, 0 is the image itself; "
-        "higher makes its strokes bolder.",
-    )
-
-
-def region_strength_input() -> io.Input:
-    return io.Float.Input(
-        "strength",
-        default=1.0,
-        min=0.0,
-        max=MOST_STRENGTH,
-        step=0.01,
-        display_mode=io.NumberDisplay.slider,
-        optional=True,
-        tooltip="How much of the style is used in this region, times the strength of the node that paints. 1 (default) is all of it; a "
-        "face stays a face with less, higher makes its strokes bolder.",
+        optional=optional,
+        tooltip=tooltip,
     )
 
 

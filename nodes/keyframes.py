@@ -112,6 +112,8 @@ def _over_time(curve: object, seconds: float) -> Callable[[float], float] | None
 
     try:
         drawn = CurveInput.from_raw(curve)
+        if not drawn.points:
+            raise ValueError("it has no points")
     except (KeyError, TypeError, ValueError) as error:
         raise StyleError(f"The curve is {curve!r:.60}. Draw one, or give {{'points': [[0, 0], [1, 1]]}}.") from error
     return lambda time: float(drawn.interp(min(1.0, time / seconds)))

@@ -9,8 +9,8 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..adain import ImageError
-from ..adain.affine import MOST_STRENGTH
 from ..adain.latents import Scope, check_latent, match_latent
+from .inputs import strength_input
 from .sockets import CATEGORY, ImageOut, from_mask
 
 _STYLE_FRAMES = ["together", "one by one"]
@@ -113,15 +113,9 @@ def from_latent(latent: Mapping[str, Any], label: str) -> Tensor:
 
 
 def latent_strength_input() -> io.Input:
-    return io.Float.Input(
-        "strength",
-        default=1.0,
-        min=0.0,
-        max=MOST_STRENGTH,
-        step=0.01,
-        display_mode=io.NumberDisplay.slider,
-        tooltip="How far the statistics move. 1 (default) is all the way to the style's; lower stops earlier, 0 changes nothing; "
-        "higher goes beyond.",
+    return strength_input(
+        "How far the statistics move. 1 (default) is all the way to the style's; lower stops earlier, 0 changes nothing; "
+        "higher goes beyond."
     )
 
 

@@ -17,7 +17,7 @@ from ..adain.media.transparency import filled
 from ..weights.loss_network import JUDGE
 from .catalog import judge
 from .devices import Managed, ManagedModel, open_judge
-from .inputs import model_input, region_strength_input, stroke_size_input
+from .inputs import model_input, strength_input, stroke_size_input
 from .masks import grow_input, invert_mask_input
 from .model import model_of
 from .sockets import (
@@ -212,7 +212,11 @@ class StyleRegion(io.ComfyNode):
                 ),
                 grow_input("mask"),
                 invert_mask_input(),
-                region_strength_input(),
+                strength_input(
+                    "How much of the style is used in this region, times the strength of the node that paints. 1 (default) is all of it; "
+                    "a face stays a face with less, higher makes its strokes bolder.",
+                    optional=True,
+                ),
             ],
             outputs=[
                 StyleSocket.Output("style", display_name="style", tooltip="For AdaIN Transfer, or for the base of another Style Region.")

@@ -27,6 +27,18 @@ def comfy(tmp_path_factory, pictures):
         yield server
 
 
+@pytest.fixture(scope="module")
+def page(comfy):
+    """ComfyUI's page in a browser, for the tests of one file."""
+    pytest.importorskip("playwright", reason="the browser tests need playwright: pip install .[test]")
+    from comfy.browser import find_chromium, page_of
+
+    if find_chromium() is None:
+        pytest.skip("no chromium found: install it, or set CHROMIUM")
+    with page_of(comfy.address) as opened:
+        yield opened
+
+
 @pytest.fixture(scope="session")
 def model():
     """The embedded model as the nodes load it on a CPU."""

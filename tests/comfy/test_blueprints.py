@@ -14,7 +14,6 @@ from adain_style_transfer import adain, weights
 from adain_style_transfer.adain.refine import Finish, refine
 from adain_style_transfer.weights.loss_network import load_judge
 from comfy.blueprints import BLUEPRINTS, FOLDER
-from comfy.browser import find_chromium, page_of
 from comfy.examples import put_judge
 
 _SKY = torch.zeros(1, 1, 96, 128)
@@ -22,13 +21,10 @@ _SKY[:, :, :40] = 1
 
 
 @pytest.fixture(scope="module")
-def page(comfy, tmp_path_factory):
-    if find_chromium() is None:
-        pytest.skip("no chromium found: install it, or set CHROMIUM")
+def page(comfy, page):
     comfy.make_clip("photo.png")
     comfy.put_image("sky.png", _SKY.expand(-1, 3, -1, -1))
-    with page_of(comfy.address) as opened:
-        yield opened
+    return page
 
 
 @pytest.fixture(scope="module")

@@ -9,21 +9,13 @@ import pytest
 pytest.importorskip("playwright", reason="the browser tests need playwright: pip install .[test]")
 
 from adain_style_transfer.weights.presets import FIRST_PRESET
-from comfy.browser import find_chromium, page_of, wait_for_nodes
+from comfy.browser import wait_for_nodes
 from comfy.server import EXAMPLES, example
 
 GRAPHS = sorted(EXAMPLES.glob("*.json"))
 
 # Names that a fresh ComfyUI lists: what a checkpoint or a video is called is for the user to choose.
 _FILES = {"LoadImage", "LoadVideo", "CheckpointLoaderSimple"}
-
-
-@pytest.fixture(scope="module")
-def page(comfy):
-    if find_chromium() is None:
-        pytest.skip("no chromium found: install it, or set CHROMIUM")
-    with page_of(comfy.address) as opened:
-        yield opened
 
 
 def prompt_of(page, path):

@@ -9,19 +9,15 @@ import pytest
 pytest.importorskip("playwright", reason="the browser tests need playwright: pip install .[test]")
 
 from adain_style_transfer.weights.presets import presets
-from comfy.browser import find_chromium, page_of
 from comfy.server import EXAMPLES
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["canvas", "Nodes 2.0"])
-def page(comfy, request):
-    if find_chromium() is None:
-        pytest.skip("no chromium found: install it, or set CHROMIUM")
-    with page_of(comfy.address) as opened:
-        set_to = "value => app.extensionManager.setting.set('Comfy.VueNodes.Enabled', value)"
-        opened.evaluate(set_to, request.param)
-        yield opened
-        opened.evaluate(set_to, False)
+def page(page, request):
+    set_to = "value => app.extensionManager.setting.set('Comfy.VueNodes.Enabled', value)"
+    page.evaluate(set_to, request.param)
+    yield page
+    page.evaluate(set_to, False)
 
 
 def open_graph(page, name):

@@ -137,4 +137,5 @@ def test_a_curve_is_the_strength_over_time(comfy, model, load):
     for saved, strength in zip(outcome.images["7"], [0, 0.5, 1, 0.75, 0.5], strict=True):
         expected = adain.stylize(model, content, style, strength=strength)
         assert (comfy.image(saved) - expected).abs().max() < 4 / 255
-    assert "Draw one" in faded(comfy, {"interpolation": "linear"}).error
+    for curve in ({"interpolation": "linear"}, {"points": []}, {"points": [[0]]}, {"points": "text"}, {"points": [["a", 1]]}):
+        assert "Draw one" in faded(comfy, curve).error

@@ -14,17 +14,8 @@ import pytest
 pytest.importorskip("playwright", reason="the browser tests need playwright: pip install .[test]")
 
 from adain_style_transfer import adain, weights
-from comfy.browser import find_chromium, page_of
 
 SAVED = Path(__file__).parent / "saved"
-
-
-@pytest.fixture(scope="module")
-def page(comfy):
-    if find_chromium() is None:
-        pytest.skip("no chromium found: install it, or set CHROMIUM")
-    with page_of(comfy.address) as opened:
-        yield opened
 
 
 def prompt_of(page, name):

@@ -68,7 +68,7 @@ class Outcome(NamedTuple):
 
 
 class RefusedPromptError(Exception):
-    """ComfyUI did not accept the graph; the text is its JSON answer."""
+    """ComfyUI did not accept the graph or a part of it; the text is its JSON answer."""
 
 
 class ComfyServer:
@@ -155,7 +155,11 @@ class Client:
         self._connection = connection
 
     def queue(self, prompt: Prompt) -> str:
-        return self._server.post("/prompt", {"prompt": prompt, "client_id": self._name})["prompt_id"]
+        """The id of `prompt` once it waits to run. Raises RefusedPromptError if any of its outputs is not accepted."""
+        answer = self._server.post("/prompt", {"prompt": prompt, "client_id": self._name})
+        if answer["node_errors"]:
+            raise RefusedPromptError(json.dumps(answer))
+        return answer["prompt_id"]
 
     def messages(self) -> Iterator[dict[str, Any] | bytes]:
         """Text messages as dicts, previews as bytes."""

@@ -7,6 +7,7 @@ import math
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -16,7 +17,7 @@ from adain_style_transfer.adain.media.contact_sheet import contact_sheet
 from adain_style_transfer.adain.temporal import Stability, Task, paint_frames
 from adain_style_transfer.weights.presets import FIRST_PRESET
 from adain_style_transfer.weights.samples import sample_path
-from comfy.server import EXAMPLES, example, find_comfyui, python_of
+from comfy.server import EXAMPLES, example
 from torchvision.transforms.v2.functional import gaussian_blur
 
 NAMES = sorted(path.stem for path in (EXAMPLES / "api").glob("*.json"))
@@ -224,11 +225,9 @@ def test_headless_script(comfy, tmp_path):
 
 
 def test_comfy_cli(comfy):
-    comfyui = find_comfyui()
-    assert comfyui is not None
-    command = shutil.which("comfy") or shutil.which("comfy", path=python_of(comfyui).parent)
+    command = shutil.which("comfy", path=Path(sys.executable).parent)
     if command is None:
-        pytest.skip("comfy-cli is not installed: pip install comfy-cli")
+        pytest.skip('comfy-cli is not installed: pip install -e ".[test]"')
     host, port = comfy.address.split(":")
     workflow = EXAMPLES / "api" / "quick_start.json"
     run = [command, "--skip-prompt", "run", "--workflow", workflow, "--wait", "--host", host, "--port", port]

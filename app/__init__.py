@@ -1,8 +1,1 @@
-"""The demo app in a browser: one photograph, up to four styles. Needs gradio, the extra `app`."""
-
-from .proxy import no_proxy
-
-with no_proxy():
-    from .page import build, launch
-
-__all__ = ["build", "launch"]
+"""The demo app in a browser, twice: `page`, painted by this process, needs gradio, the extra `app`; the static one paints by itself."""

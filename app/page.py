@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
-import gradio as gr
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.requests import Request
@@ -23,6 +22,9 @@ from ..weights.presets import FIRST_PRESET
 from ..weights.samples import sample_path
 from . import painting
 from .proxy import no_proxy
+
+with no_proxy():
+    import gradio as gr
 
 _STYLES = 4
 _SIDES = [("as it is", 0), ("512", 512), ("768", 768), ("1024", 1024), ("1536", 1536), ("2048", 2048)]

@@ -84,7 +84,7 @@ def _facts(model: StyleTransferModel) -> dict[str, object]:
         if style.fingerprint != model.fingerprint:
             break
         vector = [float(f"{value:.7g}") for value in style_vector(style)[0].tolist()]
-        styles.append({"name": name, "title": preset.title, "artist": preset.artist, "style": vector})
+        styles.append({"name": name, "title": preset.title, "artist": preset.artist, "kind": preset.kind, "style": vector})
     return {**facts, "presets": styles}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 
-from adain_style_transfer.app import launch
+from adain_style_transfer.app.page import launch
 from adain_style_transfer.weights.samples import sample_path
 from comfy.browser import empty_page
 from PIL import Image

@@ -17,8 +17,8 @@ import gradio as gr
 import samples
 import torch
 from adain_style_transfer import adain, weights
-from adain_style_transfer.app import launch, painting
-from adain_style_transfer.app.page import _paint  # pyright: ignore[reportPrivateUsage]
+from adain_style_transfer.app import painting
+from adain_style_transfer.app.page import _paint, launch  # pyright: ignore[reportPrivateUsage]
 from adain_style_transfer.app.painting import Ingredient, model_choices, paint
 from adain_style_transfer.cli import main as cli
 from adain_style_transfer.weights.loss_network import load_judge

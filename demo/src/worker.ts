@@ -1,0 +1,88 @@
+// The worker: it holds the model and the photograph, and paints, so that the page stays responsive.
+
+import { type Look, measure, paint } from './paint'
+import { Photo } from './photo'
+import { PngWriter } from './png'
+import { problemOf } from './problem'
+import { type Reply, type Request, type Requests, type Subject } from './protocol'
+import { Model } from './session'
+import { type Pixels, type Source, sourceOf } from './tiles'
+
+const STYLE_SIDE = 512 // pixels of the shorter side of a painting: larger ones have strokes too large for most photographs
+
+const port = self as unknown as Worker // in which TypeScript's library sees a window
+
+let model: Promise<Model>
+let photo: Photo
+const running = new Map<number, AbortController>()
+
+port.onmessage = async ({ data: request }: MessageEvent<Request>) => {
+  const { id } = request
+  if (request.kind === 'cancel') return running.get(id)?.abort()
+  const controller = new AbortController()
+  running.set(id, controller)
+  const say = (reply: Reply) => port.postMessage(reply)
+  try {
+    say({ id, answer: await answer(request, controller.signal, progress => say({ id, progress })) })
+  } catch (error) {
+    say({ id, problem: controller.signal.aborted ? 'cancelled' : problemOf(error), detail: String(error) })
+  } finally {
+    running.delete(id)
+  }
+}
+
+type Asked = Exclude<Request, { kind: 'cancel' }>
+
+async function answer(request: Asked, signal: AbortSignal, progress: (share: number) => void): Promise<Requests[keyof Requests]['answer']> {
+  switch (request.kind) {
+    case 'open': {
+      model = Model.open(request.base)
+      const { engine, facts } = await model
+      return { engine, presets: facts.presets }
+    }
+    case 'photo':
+      photo = new Photo(request.bitmap)
+      return
+    case 'paint':
+      return painted(sourceFor(request.subject), request.look)
+    case 'measure':
+      return measure(await model, new Photo(request.bitmap).at(STYLE_SIDE, 'short'))
+    case 'save':
+      return saved(photo.at(request.side), request.look, signal, progress)
+  }
+}
+
+const sourceFor = (subject: Subject): Source => (typeof subject === 'number' ? photo.at(subject) : sourceOf(subject, true))
+
+async function painted(source: Source, look: Look): Promise<Pixels> {
+  const { width, height } = source
+  const out = new Uint8ClampedArray(4 * width * height)
+  await paint(await model, source, look, (area, { data }) => {
+    for (let y = 0; y < area.height; y++) {
+      out.set(data.subarray(4 * y * area.width, 4 * (y + 1) * area.width), 4 * ((area.top + y) * width + area.left))
+    }
+  })
+  return { width, height, data: out }
+}
+
+async function saved(source: Source, look: Look, signal: AbortSignal, progress: (share: number) => void): Promise<Blob> {
+  const { width, height, opaque } = source
+  let file = new PngWriter(width, height, opaque)
+  let band = new Uint8ClampedArray(0)
+  try {
+    await paint(await model, source, look, async (area, { data }) => {
+      if (area.left === 0) band = new Uint8ClampedArray(4 * width * area.height) // a new row of tiles
+      for (let y = 0; y < area.height; y++) {
+        band.set(data.subarray(4 * y * area.width, 4 * (y + 1) * area.width), 4 * (y * width + area.left))
+      }
+      if (area.left + area.width === width) await file.rows(band)
+    }, { progress, signal }, () => {
+      file.abort()
+      file = new PngWriter(width, height, opaque)
+    })
+    return await file.finish()
+  } catch (error) {
+    file.abort()
+    throw error
+  }
+}

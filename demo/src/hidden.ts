@@ -18,7 +18,8 @@ export function filled(source: Source): Source {
   if (source.opaque) return source
   const around = spread(measured(source))
   const read = (area: Area): Pixels => {
-    const pixels = source.read(area)
+    const seen = source.read(area)
+    const pixels = { ...seen, data: seen.data.slice() }
     fill(pixels, area, around)
     return pixels
   }

@@ -32,7 +32,7 @@ const chosen: [Choice | null, Choice | null] = [null, null]
 let photo: { name: string; width: number; height: number } | null = null
 let engine: Engine | null = null
 let camera: Camera | null = null
-let touched = false
+let touched = false // whether the visitor has done anything
 
 // What is said
 
@@ -71,6 +71,7 @@ function look(): Look | null {
 
 let wanted = 0
 let busy = false
+let paintings = 0
 
 /** Paint the view with its longer side of `side` pixels; if something is being painted, then after it, and only what was asked last. */
 async function repaint(side: number): Promise<void> {
@@ -78,6 +79,7 @@ async function repaint(side: number): Promise<void> {
   document.body.dataset.painted = ''
   if (busy || camera) return
   busy = true
+  $('busy').hidden = false
   await guarded(async () => {
     try {
       while (wanted && photo && engine && look()) {
@@ -97,13 +99,13 @@ async function repaint(side: number): Promise<void> {
 
 function painted(milliseconds: number): void {
   tell('painted', { seconds: (milliseconds / 1000).toFixed(milliseconds < 950 ? 2 : 1) })
-  document.body.dataset.painted = 'yes'
+  document.body.dataset.painted = String(++paintings)
 }
 
 function styleChanged(): void {
-  if (chosen[1] && weight.disabled) weight.value = '50'
-  weight.disabled = !chosen[1]
-  if (!chosen[1]) weight.value = '0'
+  const control = $('weight-control')
+  if (chosen[1] && control.hidden) weight.value = '50'
+  control.hidden = !chosen[1]
   showValues()
   slots.show(chosen)
   gallery.mark(chosen.flatMap(choice => (choice ? [choice.name] : [])))
@@ -144,6 +146,9 @@ async function bringPhoto(file: Blob, name?: string): Promise<void> {
 async function usePhoto(bitmap: ImageBitmap, name: string): Promise<void> {
   const { width, height } = bitmap
   const view = fitted(bitmap, VIEW)
+  photo = null
+  document.body.dataset.painted = ''
+  $<HTMLButtonElement>('save').disabled = true
   compare.begin(bitmap, view.width, view.height)
   noticed = null
   $('notice').hidden = true

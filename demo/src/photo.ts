@@ -3,13 +3,18 @@
 import { filled } from './hidden'
 import { fitted, resample } from './resample'
 import { type Area, bands, type Pixels, type Source, sourceOf } from './tiles'
+import { translucentPixels } from './translucent'
 
 export class Photo {
-  readonly full: Source
   private readonly sizes = new Map<string, Source>()
 
-  constructor(bitmap: ImageBitmap) {
-    this.full = filled(sourceOfBitmap(bitmap))
+  private constructor(readonly full: Source) {}
+
+  static async of(bitmap: ImageBitmap): Promise<Photo> {
+    const source = sourceOfBitmap(bitmap)
+    if (source.opaque) return new Photo(source)
+    const exact = await translucentPixels(bitmap)
+    return new Photo(filled(exact ? sourceOf(exact, false) : source))
   }
 
   /** The photograph at `side` pixels or less, on the longer or the shorter side. */

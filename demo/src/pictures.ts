@@ -16,11 +16,11 @@ const MOST_PIXELS = 100e6 // 400 MB in memory
 
 export async function read(file: Blob, name = 'photo'): Promise<Picture> {
   if (!file.size) throw new Problem('empty')
-  const head = new Uint8Array(await file.slice(0, 2 ** 20).arrayBuffer())
+  const head = new Uint8Array(await file.slice(0, 2 ** 24).arrayBuffer())
   const kind = kindOf(head)
   let bitmap: ImageBitmap
   try {
-    bitmap = await createImageBitmap(file, { imageOrientation: 'from-image' })
+    bitmap = await createImageBitmap(file, { imageOrientation: 'from-image', premultiplyAlpha: 'none' })
   } catch (error) {
     if (kind === 'heic' || kind === 'tiff' || kind === 'raw') throw new Problem(kind, String(error))
     throw new Problem(kind === 'unknown' ? 'notAPicture' : 'damaged', String(error))
@@ -54,12 +54,27 @@ function kindOf(head: Uint8Array): FileKind {
 }
 
 function isAnimated(kind: FileKind, head: Uint8Array): boolean {
-  if (kind === 'webp') return head[12] === 0x56 && head[15] === 0x58 && (head[20] & 2) > 0 // VP8X with its flag
-  const marks: Partial<Record<FileKind, [string, number]>> = { gif: ['\x00!\xf9\x04', 2], png: ['acTL', 1] }
-  const [mark, times] = marks[kind] ?? ['', 0]
-  if (!times) return kind === 'avif' && String.fromCharCode(...head.slice(8, 12)) === 'avis'
-  const codes = [...mark].map(letter => letter.charCodeAt(0))
-  let found = 0
-  for (let i = 0; i + codes.length <= head.length && found < times; i++) if (codes.every((code, k) => head[i + k] === code)) found++
-  return found >= times
+  const text = (start: number, end: number) => String.fromCharCode(...head.slice(start, end))
+  if (kind === 'gif') return imagesOfGif(head) > 1
+  if (kind === 'webp') return text(12, 16) === 'VP8X' && (head[20] & 2) > 0
+  if (kind === 'png') return text(8, 2 ** 16).includes('acTL') // before the pixels
+  return kind === 'avif' && text(8, 12) === 'avis'
+}
+
+/** How many images a GIF file has: 0, 1, or 2 for more. */
+function imagesOfGif(data: Uint8Array): number {
+  const table = (flags: number) => (flags & 0x80 ? 3 << ((flags & 7) + 1) : 0)
+  let images = 0
+  let at = 13 + table(data[10])
+  while (at < data.length && images < 2) {
+    const block = data[at]
+    if (block === 0x2c) {
+      images++
+      at += 11 + table(data[at + 9])
+    } else if (block === 0x21) at += 2
+    else break
+    while (data[at]) at += data[at] + 1 // parts of the block, each with its length before it
+    at++
+  }
+  return images
 }

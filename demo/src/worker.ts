@@ -41,12 +41,12 @@ async function answer(request: Asked, signal: AbortSignal, progress: (share: num
       return { engine, presets: facts.presets }
     }
     case 'photo':
-      photo = new Photo(request.bitmap)
+      photo = await Photo.of(request.bitmap)
       return
     case 'paint':
       return painted(sourceFor(request.subject), request.look)
     case 'measure':
-      return measure(await model, new Photo(request.bitmap).at(STYLE_SIDE, 'short'))
+      return measure(await model, (await Photo.of(request.bitmap)).at(STYLE_SIDE, 'short'))
     case 'save':
       return saved(photo.at(request.side), request.look, signal, progress)
   }

@@ -42,7 +42,7 @@ def site(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ADAIN_MODELS", str(tmp_path_factory.mktemp("models")))
         try:
-            yield Path(os.environ["SITE"]) if "SITE" in os.environ else static_site(_write_model, lambda: None)
+            yield Path(os.environ["ADAIN_TEST_PAGE"]) if "ADAIN_TEST_PAGE" in os.environ else static_site(_write_model, lambda: None)
         except adain.AdaINError as error:
             if any(word in str(error) for word in OFFLINE):
                 pytest.skip(f"the npm registry cannot be reached: {error}")

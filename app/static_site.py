@@ -101,5 +101,5 @@ def _source_files(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.iterdir()):
         if path.is_dir() and path.name not in _MADE:
             yield from _source_files(path)
-        elif path.is_file():
+        elif path.is_file() and not path.name.startswith("."):  # which wheels lack
             yield path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 
@@ -19,8 +20,12 @@ def joined(parts: Iterable[Tensor]) -> Tensor:
 
 
 def parted(vector: Tensor, shapes: Sequence[Shape]) -> list[Tensor]:
-    """The parts, of `shapes` without the batch, that `joined` made a `vector` of."""
-    parts = vector.split([size_of(shape) for shape in shapes], 1)
+    """The parts, of `shapes` without the batch, that `joined` made a `vector` of.
+
+    Slices: a GPU in a browser gives no operator as many outputs at once as a split would have.
+    """
+    ends = itertools.accumulate(size_of(shape) for shape in shapes)
+    parts = [vector[:, end - size_of(shape) : end] for shape, end in zip(shapes, ends, strict=True)]
     return [part if len(shape) == 1 else part.unflatten(1, shape) for part, shape in zip(parts, shapes, strict=True)]
 
 

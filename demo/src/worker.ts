@@ -36,7 +36,7 @@ type Asked = Exclude<Request, { kind: 'cancel' }>
 async function answer(request: Asked, signal: AbortSignal, progress: (share: number) => void): Promise<Requests[keyof Requests]['answer']> {
   switch (request.kind) {
     case 'open': {
-      model = Model.open(request.base)
+      model = opened(request.base)
       const { engine, facts } = await model
       return { engine, presets: facts.presets }
     }
@@ -49,6 +49,20 @@ async function answer(request: Asked, signal: AbortSignal, progress: (share: num
       return measure(await model, (await Photo.of(request.bitmap)).at(STYLE_SIDE, 'short'))
     case 'save':
       return saved(photo.at(request.side), request.look, signal, progress)
+  }
+}
+
+/** The model on the GPU if it paints there, which is tried with a small picture: what GPUs and their drivers can do differs. */
+async function opened(base: string): Promise<Model> {
+  const found = await Model.open(base, true)
+  if (found.engine.kind === 'wasm') return found
+  try {
+    const small = { width: 16, height: 16, data: Uint8ClampedArray.from({ length: 1024 }, (_, i) => (i * 37) % 256) }
+    const style = Float32Array.from(found.facts.presets[0].style)
+    await paint(found, sourceOf(small, true), { style, strength: 1 }, () => {})
+    return found
+  } catch {
+    return Model.open(base, false)
   }
 }
 

@@ -28,7 +28,7 @@ export interface Work {
 type Write = (area: Area, painted: Pixels) => void | Promise<void>
 
 const SIDE = 512 // of tiles
-const WHOLE = 1000 ** 2 // pixels that are painted in one piece
+const WHOLE = 1.5e6 // pixels that are painted in one piece
 const LEAST = 128 // the side of the smallest tiles that are tried when memory runs out
 
 const UNCHANGED = new Float32Array([1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0]) // a recolouring

@@ -1,8 +1,9 @@
 """The static page in Chromium beside ONNX Runtime and the library: `python benchmarks/static_page.py PAGE`.
 
-PAGE is a folder that `adain app --static --out PAGE` wrote. Milliseconds a picture (squares, median after a warm-up) with WebAssembly in one thread and in several, ONNX Runtime's CPU kernels and
-PyTorch in float32; then the bytes that are fetched until the first picture is there, compressed, and the seconds from a click on a
-style to the picture at 512 x 512. Needs playwright, a Chromium (CHROMIUM, else the one on the PATH), and the extra `onnx`.
+PAGE is a folder that `adain app --static --out PAGE` wrote. Milliseconds a picture (squares, median after a warm-up) with WebAssembly in
+one thread and in several, ONNX Runtime's CPU kernels and PyTorch in float32; then the bytes that are fetched until the first picture is
+there, compressed, and the seconds from a click on a style to the picture at 512 x 512. Needs playwright, a Chromium (CHROMIUM, else the one
+on the PATH), and the extra `onnx`.
 """
 
 from __future__ import annotations

@@ -28,7 +28,8 @@ from .media.transparency import usable
 from .moments import color_moments, rows_of
 from .precision import wide
 from .progress import Progress, Steps
-from .resample import resize
+from .resample import resize, unbounded
+from .spectrum import Spectrum
 from .style import Style
 from .stylize import laid_back, scaled
 
@@ -36,7 +37,7 @@ Quality = Literal["draft", "good", "best"]
 
 _Judge = Callable[[Tensor], tuple[float, Tensor]]
 
-ITERATIONS: dict[str, tuple[int, int, int]] = {"draft": (0, 15, 24), "good": (0, 30, 70), "best": (40, 60, 120)}
+ITERATIONS: dict[str, tuple[int, int, int]] = {"draft": (0, 4, 22), "good": (0, 4, 50), "best": (0, 30, 100)}
 """At a quarter of the size, at half of it and at the size itself. A quarter moves large areas: more style, less of the picture."""
 
 _LEAST_SIDE = 64
@@ -51,7 +52,7 @@ class Finish:
     """How far pictures are refined. Raises StyleError for what is no such thing."""
 
     quality: Quality = "good"
-    style_weight: float = 2.0
+    style_weight: float = 4.0
     """The paper's lambda: how much the style counts against the content."""
 
     def __post_init__(self) -> None:
@@ -165,20 +166,23 @@ class _Refiner:
             return rgb
         # Copies: ComfyUI hands over tensors of inference mode, which no gradient goes through. In one layout, for one order of summation.
         content = wide(rgb.to(self.network.device)).clone(memory_format=torch.contiguous_format)
-        picture = None if start is None else wide(start.to(content.device)).clone(memory_format=torch.contiguous_format)
+        begun = None if start is None else wide(start.to(content.device)).clone(memory_format=torch.contiguous_format)
+        change, picture = None, content
         for stage in stages:
             seen = resize(content, stage.size)
             aim = self._aim(stage, seen, None if alpha is None else resize(wide(alpha.to(content.device)), stage.size))
             judgement = Judgement(self.network, seen, aim.measured, self.tile)
             measured = replace(judgement.content, colors=tuple(color_moments(seen, mask) for mask in aim.measured))
-            picture = aim.recolor(measured)(seen).clamp_(0, 1) if picture is None else resize(picture, stage.size)
+            before = aim.recolor(measured)(seen).clamp_(0, 1) if begun is None else resize(begun, stage.size)
+            # Only what changed goes on to a larger size: the details that a smaller one cannot show are as they were.
+            picture = before if change is None else before + unbounded(change, stage.size)
             pairs = [aim.pairs(measured, 1 + level) for level in range(len(LEVEL_STRIDES))]
             demand = Demand([[target for _, target in levels] for levels in zip(*pairs, strict=True)], self.finish.style_weight)
             # All of the picture, also where nothing of it will be shown: beside what is left as it is, descending paints a glaring rim.
             picture = self._descended(picture, partial(judgement, demand=demand), stage)
+            change = picture - before
             if stage is stages[-1]:
                 picture = lay_over(seen, apply_color_mode(self.look.color, seen, picture.clamp_(0, 1), aim.counted), aim.shown(measured))
-        assert picture is not None  # there is at least one stage
         return laid_back(picture.to(rgb), rgb, self.look)
 
     def _aim(self, stage: _Stage, content: Tensor, alpha: Tensor | None) -> Aim:
@@ -198,6 +202,6 @@ class _Refiner:
             self.show(place)
             self.steps(stage.cost)
 
-        picture = descend(judge, picture, stage.iterations, after)
+        picture = descend(judge, picture, stage.iterations, after, Spectrum(stage.size, picture))
         self.steps(left * stage.cost)
         return picture

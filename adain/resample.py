@@ -39,10 +39,13 @@ def at_short_side(size: torch.Size, short_side: int) -> tuple[int, int]:
 
 def resize(x: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
     """`x` [B, C, h, w] at `size` (height, width); bicubic, antialiased when shrinking, within the range of 0..1."""
-    if tuple(x.shape[-2:]) == tuple(size):
-        return x
+    return x if tuple(x.shape[-2:]) == tuple(size) else unbounded(x, size).clamp_(0, 1)
+
+
+def unbounded(x: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
+    """`x` [B, C, h, w], of any range, at `size` as `resize` has it."""
     mode = "bilinear" if x.shape[1] == 1 else "bicubic"  # masks must not ring
-    return F.interpolate(capable(x).float(), size=tuple(size), mode=mode, antialias=True).clamp(0, 1).to(x.device)
+    return F.interpolate(capable(x).float(), size=tuple(size), mode=mode, antialias=True).to(x.device)
 
 
 def translated(image: Tensor, left: float, top: float, size: torch.Size) -> Tensor:

@@ -25,7 +25,9 @@ def add_finish(command: argparse.ArgumentParser, quality: str | None = None) -> 
     """The options that `finish_of` and `load_judge_of` look at; pictures are refined to `quality` if nothing is said (None: not at all)."""
     group = command.add_argument_group("refining", "finish each picture by descending on its pixels: better strokes, minutes each on a CPU")
     group.add_argument("--refine", choices=get_args(Quality), default=quality, help=f"how far (default: {quality or 'not at all'})")
-    group.add_argument("--style-weight", type=above_zero, default=2.0, help="how much the style counts against the picture (default 2)")
+    group.add_argument(
+        "--style-weight", type=above_zero, default=Finish.style_weight, help="how much the style counts against the picture (default 4)"
+    )
     group.add_argument("--start", type=path, metavar="FILE", help="what to begin with (default: the picture in the style's colours)")
     group.add_argument("--judge", type=path, default=JUDGE, help=f"VGG-19, a file or an id of `adain models` (default {JUDGE})")
 

@@ -52,11 +52,11 @@ class Refine(io.ComfyNode):
                 ),
                 io.Float.Input(
                     "style_weight",
-                    default=2.0,
+                    default=Finish.style_weight,
                     min=0.1,
                     max=30.0,
                     step=0.1,
-                    tooltip="How much the style counts against the image's own forms. 2 by default; higher paints more freely, "
+                    tooltip="How much the style counts against the image's own forms. 4 by default; higher paints more freely, "
                     "lower keeps more.",
                 ),
                 strength_input(),

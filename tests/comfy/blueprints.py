@@ -133,7 +133,7 @@ BLUEPRINTS = {
                 "AdaIN_Refine",
                 style=["2", 0],
                 quality="draft",
-                style_weight=2.0,
+                style_weight=4.0,
                 strength=1.0,
                 color="style",
                 stroke_size=0,

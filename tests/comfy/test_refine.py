@@ -48,7 +48,7 @@ def prompt(image="photo.png", **changed):
                 "image": ["1", 0],
                 "style_image": ["2", 0],
                 "quality": "draft",
-                "style_weight": 2.0,
+                "style_weight": 4.0,
                 "strength": 1.0,
                 "color": "style",
             }

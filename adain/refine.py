@@ -59,7 +59,7 @@ class Finish:
         if self.quality not in ITERATIONS:
             raise StyleError(f"The quality {self.quality!r} is unknown. Choose one of {', '.join(ITERATIONS)}.")
         if not 0 <= self.style_weight < float("inf"):
-            raise StyleError(f"The style weight is {self.style_weight}. Give a number from 0 (the content alone) on; 2 is usual.")
+            raise StyleError(f"The style weight is {self.style_weight}. Give a number from 0 (the content alone) on; 4 is usual.")
 
 
 def refine(

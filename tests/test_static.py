@@ -6,6 +6,7 @@ import functools
 import http.server
 import os
 import shutil
+import subprocess
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
@@ -29,24 +30,28 @@ pytest.importorskip("onnxscript", reason="building the page needs the extra: pip
 from comfy.browser import find_chromium
 from playwright.sync_api import sync_playwright
 
-OFFLINE = ("ENOTFOUND", "ECONNREFUSED", "ETIMEDOUT", "EAI_AGAIN", "ECONNRESET")
+
+def lacking():
+    """What building the page lacks here; empty if nothing."""
+    if shutil.which("npm") is None or shutil.which("node") is None:
+        return "Node.js is not installed, which builds the page"
+    version = subprocess.run(["node", "--version"], capture_output=True, text=True).stdout.strip()
+    if tuple(map(int, version.lstrip("v").split(".")[:2])) < (20, 19):
+        return f"building the page needs Node.js 20.19 or later, not {version}"
+    if find_chromium() is None:
+        return "no chromium found: install it, or set CHROMIUM"
+    reached = subprocess.run(["npm", "view", "vite", "version", "--fetch-retries=0"], capture_output=True, timeout=120)
+    return "the npm registry cannot be reached" if reached.returncode else ""
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     """The built page."""
-    if shutil.which("npm") is None:
-        pytest.skip("npm is not installed, which builds the page")
-    if find_chromium() is None:
-        pytest.skip("no chromium found: install it, or set CHROMIUM")
+    if reason := lacking():
+        pytest.skip(reason)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ADAIN_MODELS", str(tmp_path_factory.mktemp("models")))
-        try:
-            yield Path(os.environ["ADAIN_TEST_PAGE"]) if "ADAIN_TEST_PAGE" in os.environ else static_site(_write_model, lambda: None)
-        except adain.AdaINError as error:
-            if any(word in str(error) for word in OFFLINE):
-                pytest.skip(f"the npm registry cannot be reached: {error}")
-            raise
+        yield Path(os.environ["ADAIN_TEST_PAGE"]) if "ADAIN_TEST_PAGE" in os.environ else static_site(_write_model, lambda: None)
 
 
 @contextmanager

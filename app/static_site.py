@@ -53,7 +53,7 @@ def static_site(write_model: Callable[[Path], object], building: Callable[[], ob
             (Path(work) / "demo" / "dist").replace(kept)
     except OSError as error:
         raise AdaINError(
-            f"The page cannot be built in {kept.parent} ({error.strerror or error}). Set XDG_CACHE_HOME to another folder."
+            f"The page cannot be built in {kept.parent} ({error.strerror or error}). Set ADAIN_MODELS to another folder."
         ) from error
     return kept
 

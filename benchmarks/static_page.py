@@ -33,7 +33,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 PRESET = "great-wave"
 
-PAINT = """async ([worker, side, repeats]) => {
+PAINT = """async ([worker, side, repeats, name]) => {
   const painter = new Worker(worker, { type: 'module' })
   let count = 0
   const ask = (kind, asked) => new Promise((resolve, reject) => {
@@ -44,7 +44,7 @@ PAINT = """async ([worker, side, repeats]) => {
   const { engine, presets } = await ask('open', { base: document.baseURI })
   const noise = new Uint8ClampedArray(4 * side * side).map((_, i) => i % 4 === 3 ? 255 : 256 * Math.random())
   await ask('photo', { bitmap: await createImageBitmap(new ImageData(noise, side, side)) })
-  const style = Float32Array.from(presets.find(preset => preset.name === 'great-wave').style)
+  const style = Float32Array.from(presets.find(preset => preset.name === name).style)
   const times = []
   for (let i = 0; i <= repeats; i++) {
     const began = performance.now()
@@ -135,7 +135,8 @@ def main() -> None:
             with opened(browser, options.page, threads) as (page, asked):
                 worker = next(path for path in asked if "worker" in path)
                 for side in options.sizes:
-                    tell(*_of(page.evaluate(PAINT, [worker, side, options.repeats]), side))
+                    run, times = page.evaluate(PAINT, [worker, side, options.repeats, PRESET])
+                    tell(run, side, times)
                 if not threads:
                     continue
                 files = {path.lstrip("/") or "index.html" for path in asked}
@@ -154,11 +155,6 @@ def main() -> None:
         tell(run, side, times)
     print(f"until the first picture: {sum(sizes.values()) / 1e6:.2f} MB, compressed, in {len(sizes)} files")
     print(f"from click to picture at 512 x 512: {statistics.median(clicks):.2f} s")
-
-
-def _of(found: tuple[str, list[float]], side: int) -> tuple[str, int, list[float]]:
-    run, times = found
-    return run, side, times
 
 
 if __name__ == "__main__":

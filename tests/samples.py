@@ -13,6 +13,9 @@ from adain_style_transfer.adain.architectures.kuko6 import Kuko6
 from adain_style_transfer.adain.architectures.lite import Lite
 from adain_style_transfer.adain.architectures.vgg19 import DECODER_WIDTHS, ENCODER, VGG19, WIDTHS
 from adain_style_transfer.adain.loss_network import LEVEL_CHANNELS
+from adain_style_transfer.adain.media.images import read_picture
+from adain_style_transfer.adain.resample import resize
+from adain_style_transfer.weights.samples import sample_path
 from safetensors.torch import save_file
 
 
@@ -85,6 +88,11 @@ def picture(height, width, seed=0, batch=1):
     base, along, across = (torch.rand(batch, 3, 1, 1, generator=generator) for _ in range(3))
     noise = torch.rand(batch, 3, height, width, generator=generator)
     return (0.2 + 0.6 * base + 0.2 * (along - 0.5) * y + 0.2 * (across - 0.5) * x + 0.3 * (noise - 0.5)).clamp(0, 1)
+
+
+def photograph(name, height, width):
+    """A sample photograph in 8 bits. Unlike noise, it is refined alike where rounding differs a little."""
+    return (resize(read_picture(sample_path(name)).rgb, (height, width)) * 255).round() / 255
 
 
 def soft_mask(height, width, seed=0):

@@ -14,7 +14,7 @@ from adain_style_transfer.adain.judgement import Demand, Judgement
 from adain_style_transfer.adain.losses import range_loss, statistics_loss, variation_loss
 from adain_style_transfer.adain.media.images import Picture
 from adain_style_transfer.adain.moments import Statistics, channel_moments
-from adain_style_transfer.adain.refine import Finish, refine
+from adain_style_transfer.adain.refine import ITERATIONS, Finish, refine
 from adain_style_transfer.weights.loss_network import load_judge, read_loss_network
 from samples import distilled_file, loss_network_file, picture, small_lite
 
@@ -102,7 +102,8 @@ def test_layers_are_torchs_own_with_reflected_borders(exact):
     assert torch.autograd.gradcheck(lambda x: exact(x)[1][:, :3].sum((2, 3)), leaf, fast_mode=True)
 
 
-def test_the_losses_fall_at_every_stage(network, style):
+def test_the_losses_fall_at_every_stage(network, style, monkeypatch):
+    monkeypatch.setitem(ITERATIONS, "draft", (0, 15, 24))
     seen: dict[tuple[int, ...], list[torch.Tensor]] = {}
     refine(network, picture(256, 272), style, DRAFT, show=lambda x: seen.setdefault(tuple(x.shape), []).append(x.clone()))
     assert [shape[2:] for shape in seen] == [(128, 136), (256, 272)]
@@ -112,7 +113,7 @@ def test_the_losses_fall_at_every_stage(network, style):
         first = 1 + 4 * (1 - number)
         demand = Demand([[Statistics(*(t.clone() for t in level)) for level in style.levels[first : first + 4]]], WEIGHT)
         losses = [judgement(x, demand)[0] for x in (pictures[0], pictures[-1])]
-        assert losses[1] < (0.9 if number == 0 else 0.7) * losses[0]
+        assert losses[1] < 0.7 * losses[0]
 
 
 def test_the_same_input_gives_the_same_picture_and_the_styles_statistics(network, style):
@@ -158,14 +159,14 @@ def test_the_picture_goes_on_beyond_the_mask(network, style):
     assert (whole[-1] - whole[0])[..., 70:].abs().mean() > 1e-3
 
 
-def test_every_region_gets_its_own_style(network, style):
+def test_every_region_gets_its_own_style(network, style, monkeypatch):
+    monkeypatch.setitem(ITERATIONS, "draft", (0, 15, 24))
     other = network.encode_style(picture(64, 64, seed=8) * 0.3)
     content, left = picture(128, 128), torch.zeros(1, 1, 128, 128)
     left[..., :64] = 1
     painted = refine(network, content, [Region(style, left), Region(other, 1 - left)], DRAFT)
-    for side, own, others in ((painted[..., :64], style, other), (painted[..., 64:], other, style)):
-        distances = [(side.mean((0, 2, 3)) - s.levels[0].mean[0]).norm() for s in (own, others)]
-        assert distances[0] < 0.3 * distances[1]
+    assert (painted[..., :64].mean((0, 2, 3)) - style.levels[0].mean[0]).abs().max() < 0.1
+    assert (painted[..., 64:].mean((0, 2, 3)) - other.levels[0].mean[0]).abs().max() < 0.1
 
 
 def test_batches_pair_with_styles_and_one_picture_takes_them_all(network):

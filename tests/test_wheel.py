@@ -23,7 +23,7 @@ socket.socket.connect = socket.socket.connect_ex = refuse
 def test_wheel_runs_the_demo_offline(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", tmp_path, ROOT], check=True)
     (wheel,) = tmp_path.glob("*.whl")
-    assert wheel.stat().st_size < 25e6  # of which the static page, where it was built, is 12
+    assert wheel.stat().st_size < (25e6 if (ROOT / "demo" / "dist").exists() else 20e6)  # with the static page where it was built
 
     environment = tmp_path / "venv"
     subprocess.run([sys.executable, "-m", "venv", environment], check=True)

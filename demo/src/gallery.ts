@@ -1,7 +1,7 @@
 // The styles to choose from: the presets, those of a kind together, and paintings of the visitor's own.
 
 import { type Style } from './style'
-import { fill, onLanguage, strings } from './strings'
+import { onLanguage, strings } from './strings'
 
 export interface Choice {
   name: string
@@ -131,7 +131,7 @@ export class Slots {
       this.buttons[i].replaceChildren(choice ? picture(choice.picture) : document.createElement('i'), words)
     })
     this.remove.hidden = !choices[1]
-    this.remove.setAttribute('aria-label', fill(removeSecond, {}))
+    this.remove.setAttribute('aria-label', removeSecond)
   }
 }
 

@@ -1,22 +1,23 @@
 // The page: what the visitor does goes to the painter, what it paints to the stage.
 
-import { Camera } from './camera'
 import { Compare } from './compare'
+import { $ } from './dom'
 import { type Choice, Gallery, Slots } from './gallery'
+import { Live } from './live'
 import { keepEverything, register } from './offline'
 import { type Look } from './paint'
-import { Cancelled, Painter } from './painter'
+import { Painter } from './painter'
+import { listenForFiles, sample, showSamples } from './photographs'
 import { read } from './pictures'
-import { problemOf } from './problem'
 import { fitted } from './resample'
+import { Saving } from './saving'
 import { type Engine } from './session'
+import { guarded, notice, noticeNothing, sayAgain, tell } from './status'
 import { fill, type Language, language, languages, onLanguage, setLanguage, strings, translate } from './strings'
 import { blend } from './style'
 
 const VIEW = 768 // pixels of the longer side of what is shown,
 const DRAFT = 384 // and while a slider is dragged
-
-const $ = <T extends HTMLElement>(id: string) => document.getElementById(id) as T
 
 const painter = new Painter()
 const compare = new Compare($('stage'), $('handle'), $('before'), $('after'))
@@ -25,39 +26,21 @@ const slots = new Slots($('slots'), () => {
   chosen[1] = null
   styleChanged()
 })
+const saving = new Saving(painter, VIEW, () => {
+  const now = look()
+  return now && photo && { photo, look: now, style: chosen[0]!.name }
+})
+const live = new Live(compare, frame => {
+  const now = look()
+  return now && engine && painter.ask('paint', { subject: frame, look: now })
+})
 const strength = $<HTMLInputElement>('strength')
 const weight = $<HTMLInputElement>('weight')
 
 const chosen: [Choice | null, Choice | null] = [null, null]
 let photo: { name: string; width: number; height: number } | null = null
 let engine: Engine | null = null
-let camera: Camera | null = null
 let touched = false // whether the visitor has done anything
-
-// What is said
-
-type StatusName = keyof ReturnType<typeof strings>['status']
-let said: [StatusName, Record<string, string | number>] | null = null
-
-function tell(name: StatusName, values: Record<string, string | number> = {}): void {
-  said = [name, values]
-  $('status').textContent = fill(strings().status[name], values)
-}
-
-/** Do what the visitor asked for; say so if it cannot be done. */
-async function guarded(work: () => Promise<void>): Promise<void> {
-  $('problem').hidden = true
-  try {
-    await work()
-  } catch (error) {
-    if (error instanceof Cancelled) return tell('cancelled')
-    $('status').textContent = ''
-    $('problem').dataset.problem = problemOf(error)
-    $('problem').title = error instanceof Error ? error.message : String(error)
-    $('problem').textContent = strings().problems[problemOf(error)]
-    $('problem').hidden = false
-  }
-}
 
 // Painting
 
@@ -77,7 +60,7 @@ let paintings = 0
 async function repaint(side: number): Promise<void> {
   wanted = side
   document.body.dataset.painted = ''
-  if (busy || camera) return
+  if (busy || live.isOpen) return
   busy = true
   $('busy').hidden = false
   await guarded(async () => {
@@ -132,12 +115,12 @@ for (const slider of [strength, weight]) {
   slider.addEventListener('change', () => repaint(VIEW))
 }
 
-// The photograph
+// The photograph and a painting of one's own
 
 async function bringPhoto(file: Blob, name?: string): Promise<void> {
   tell('reading')
   const { bitmap, name: plain, animated, reducedFrom } = await read(file, name)
-  closeCamera()
+  live.close()
   await usePhoto(bitmap, plain)
   if (animated) notice('animated')
   if (reducedFrom && photo) notice('reduced', { ...reducedFrom, newWidth: photo.width, newHeight: photo.height })
@@ -148,23 +131,17 @@ async function usePhoto(bitmap: ImageBitmap, name: string): Promise<void> {
   const view = fitted(bitmap, VIEW)
   photo = null
   document.body.dataset.painted = ''
-  $<HTMLButtonElement>('save').disabled = true
+  saving.offerNothing()
   compare.begin(bitmap, view.width, view.height)
-  noticed = null
-  $('notice').hidden = true
+  noticeNothing()
   await painter.ask('photo', { bitmap }, { transfer: [bitmap] })
   photo = { name, width, height }
   showSizes()
   repaint(VIEW)
 }
 
-let noticed: [StatusName, Record<string, string | number>] | null = null
-
-/** What stays true of this photograph. */
-function notice(name: StatusName, values: Record<string, string | number> = {}): void {
-  noticed = [name, values]
-  $('notice').textContent = fill(strings().status[name], values)
-  $('notice').hidden = false
+function showSizes(): void {
+  if (photo) saving.offer(photo, !!engine)
 }
 
 async function bringPainting(file: File): Promise<void> {
@@ -179,178 +156,35 @@ async function bringPainting(file: File): Promise<void> {
 
 let own = 0
 
-$<HTMLInputElement>('file').addEventListener('change', event => {
-  const input = event.target as HTMLInputElement
-  const file = input.files?.[0]
-  input.value = '' // so that the same file can be chosen again
-  if (file) photoGiven(file)
-})
-
 function photoGiven(file: File): void {
   touched = true
   guarded(() => bringPhoto(file, file.name))
 }
 
-const isOverStyles = (event: DragEvent) => $('styles').contains(event.target as Node)
+listenForFiles(photoGiven, file => guarded(() => bringPainting(file)))
 
-addEventListener('dragover', event => {
-  event.preventDefault()
-  document.body.dataset.drop = isOverStyles(event) ? 'style' : 'photo'
-})
-addEventListener('dragleave', event => {
-  if (!event.relatedTarget) delete document.body.dataset.drop
-})
-addEventListener('drop', event => {
-  event.preventDefault()
-  delete document.body.dataset.drop
-  const file = event.dataTransfer?.files[0]
-  if (!file) return
-  if (isOverStyles(event)) guarded(() => bringPainting(file))
-  else photoGiven(file)
-})
-addEventListener('paste', event => {
-  const file = event.clipboardData?.files[0]
-  if (file) photoGiven(file)
-})
+const bringSample = async (name: string) => bringPhoto(await sample(name), name)
 
 // The camera
 
-$('camera').addEventListener('click', () => guarded(async () => {
-  touched = true
-  camera = await Camera.open($('video'))
-  showCamera()
-  await live()
-}))
-
-/** Paint what the camera sees, one frame after the other, until it is closed. */
-async function live(): Promise<void> {
-  let rate = 0
-  while (camera) {
-    const began = performance.now()
-    const { pixels, canvas } = camera.frame()
-    const seen = look()
-    if (!seen || !engine) {
-      await new Promise(resolve => setTimeout(resolve, 100))
-      continue
-    }
-    const painted = await painter.ask('paint', { subject: pixels, look: seen })
-    if (!camera) return
-    compare.beginFrame(canvas, pixels.width, pixels.height)
-    compare.show(painted)
-    const now = 1000 / (performance.now() - began)
-    rate = rate ? 0.9 * rate + 0.1 * now : now
-    $('rate').textContent = fill(strings().status.live, { rate: rate.toFixed(rate < 10 ? 1 : 0) })
-  }
-}
-
-$('take').addEventListener('click', () => guarded(async () => {
-  const bitmap = await camera!.take()
-  closeCamera()
-  await usePhoto(bitmap, 'camera')
-}))
-
-$('close').addEventListener('click', () => {
-  closeCamera()
-  guarded(() => bringSample(samples[0]))
-})
-
-function closeCamera(): void {
-  camera?.close()
-  camera = null
-  showCamera()
-}
-
-function showCamera(): void {
-  $('live').hidden = !camera
-  $('sources').hidden = !!camera
-  $('status').textContent = ''
-  document.body.dataset.live = camera ? 'yes' : ''
-}
-
-// Sample photographs
-
 let samples: string[] = []
 
-async function bringSample(name: string): Promise<void> {
-  const answer = await fetch(`samples/${name}.jpg`)
-  await bringPhoto(await answer.blob(), name)
-}
-
-function showSamples(): void {
-  const buttons = samples.map(name => {
-    const button = document.createElement('button')
-    button.type = 'button'
-    button.className = 'sample'
-    const image = new Image(96, 64)
-    image.src = `samples/${name}.jpg`
-    onLanguage(() => (image.alt = strings().samples[name] ?? name))
-    button.append(image)
-    button.addEventListener('click', () => {
-      touched = true
-      guarded(() => bringSample(name))
-    })
-    return button
-  })
-  $('samples').append(...buttons)
-}
-
-// The download
-
-const size = $<HTMLSelectElement>('size')
-
-function showSizes(): void {
-  if (!photo) return
-  const { asShown, full } = strings().texts
-  const longest = Math.max(photo.width, photo.height)
-  const sides = [VIEW, 2048, longest].filter((side, i, all) => side < longest || i === all.length - 1)
-  const before = size.value
-  size.replaceChildren(...sides.map(side => {
-    const { width, height } = fitted(photo!, side)
-    const words = side === longest ? ` (${full})` : side === VIEW ? ` (${asShown})` : ''
-    return new Option(`${width} × ${height}${words}`, String(side))
-  }))
-  size.value = [...size.options].some(option => option.value === before) ? before : String(longest)
-  $<HTMLButtonElement>('save').disabled = !engine
-}
-
-let saving: AbortController | null = null
-
-$('save').addEventListener('click', () => guarded(async () => {
-  const wantedLook = look()
-  if (!wantedLook || !photo || saving) return
-  saving = new AbortController()
-  const side = Number(size.value)
-  const { width, height } = fitted(photo, side)
-  const name = `${photo.name}-${chosen[0]!.name.replace(/\W+/g, '-')}.png`
-  tell('saving')
-  showSaving()
+$('camera').addEventListener('click', () => guarded(async () => {
+  touched = true
   try {
-    const progress = (share: number) => ($<HTMLProgressElement>('progress').value = share)
-    download(await painter.ask('save', { side, look: wantedLook }, { progress, signal: saving.signal }), name)
-    tell('saved', { width, height })
-  } finally {
-    saving = null
-    showSaving()
+    await live.run()
+  } catch (error) {
+    await bringSample(samples[0]) // or the last frame would stay beside a photograph that it is not
+    throw error
   }
 }))
 
-$('cancel').addEventListener('click', () => saving?.abort())
+$('take').addEventListener('click', () => guarded(async () => usePhoto(await live.take(), 'camera')))
 
-function showSaving(): void {
-  $('save').hidden = !!saving
-  size.disabled = !!saving
-  $('cancel').hidden = $('progress').hidden = !saving
-  $<HTMLProgressElement>('progress').value = 0
-  $(saving ? 'cancel' : 'save').focus()
-}
-
-function download(file: Blob, name: string): void {
-  const link = document.createElement('a')
-  link.href = URL.createObjectURL(file)
-  link.download = name
-  link.click()
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000)
-}
+$('close').addEventListener('click', () => {
+  live.close()
+  guarded(() => bringSample(samples[0]))
+})
 
 // The beginning
 
@@ -373,7 +207,10 @@ async function begin(): Promise<void> {
   tell('loading')
   const content = (await (await fetch('content.json')).json()) as { firstPreset: string; samples: string[] }
   samples = content.samples
-  showSamples()
+  showSamples(samples, name => {
+    touched = true
+    guarded(() => bringSample(name))
+  })
   const first = bringSample(samples[0])
   const opened = await painter.ask('open', { base: document.baseURI })
   engine = opened.engine
@@ -394,8 +231,7 @@ onLanguage(() => {
   showEngine()
   showSizes()
   slots.show(chosen)
-  if (said) tell(...said)
-  if (noticed) notice(...noticed)
+  sayAgain()
 })
 translate()
 guarded(begin).then(async () => {

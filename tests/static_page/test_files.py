@@ -1,0 +1,76 @@
+"""Files that visitors have."""
+
+from __future__ import annotations
+
+import pytest
+import samples
+from adain_style_transfer import adain, weights
+from adain_style_transfer.adain.media.images import to_pil
+from PIL import Image
+from static_page.visits import open_photo
+
+
+@pytest.fixture(scope="module")
+def bad(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bad")
+    picture = samples.picture(300, 300)
+    adain.write_picture(folder / "whole.png", picture)
+    data = (folder / "whole.png").read_bytes()
+    (folder / "damaged.png").write_bytes(data[:60] + bytes(3000))
+    (folder / "notes.png").write_text("no picture")
+    (folder / "empty.jpg").write_bytes(b"")
+    (folder / "phone.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + data)
+    (folder / "scan.tif").write_bytes(b"II*\0" + data)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("notes.png", "This is not a picture. Choose a JPEG"),
+        ("damaged.png", "This picture is damaged"),
+        ("empty.jpg", "This file is empty"),
+        ("phone.heic", "cannot read HEIC photographs. Save it as JPEG"),
+        ("scan.tif", "cannot read TIFF"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said(page, bad, files, name, words):
+    for place in ("#file", "#own"):
+        page.locator(place).set_input_files(bad / name)
+        page.locator("#problem", has_text=words).wait_for()
+        open_photo(page, files / "photo.png")  # which takes the sentence away
+        assert not page.locator("#problem").is_visible()
+
+
+def test_of_what_moves_the_first_picture_is_painted(page, files):
+    frames = [to_pil(samples.picture(40, 60, seed=i)) for i in range(3)]
+    for name in ("moving.gif", "moving.png", "moving.webp"):
+        frames[0].save(files / name, save_all=True, append_images=frames[1:])
+        open_photo(page, files / name)
+        assert "Its first image is painted" in page.inner_text("#notice")
+    open_photo(page, files / "photo.png")
+    assert not page.locator("#notice").is_visible()
+
+
+def test_photographs_of_phones(page, files):
+    """Sixty megapixels, on their side."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.open(weights.samples.sample_path("coffee")).resize((9000, 6700)).save(files / "phone.jpg", exif=exif)
+    open_photo(page, files / "phone.jpg")
+    assert page.locator("#size option").all_inner_texts()[-1] == "6700 × 9000 (full size)"
+    open_photo(page, files / "photo.png")
+
+
+def test_a_photograph_is_dropped_and_pasted(page, files):
+    script = """async ([kind, bytes]) => {
+      const transfer = new DataTransfer()
+      transfer.items.add(new File([new Uint8Array(bytes)], 'dropped.png', {type: 'image/png'}))
+      const given = kind === 'drop' ? new DragEvent('drop', {dataTransfer: transfer, bubbles: true, cancelable: true})
+                                    : new ClipboardEvent('paste', {clipboardData: transfer, bubbles: true})
+      document.querySelector('#stage').dispatchEvent(given)
+    }"""
+    for kind in ("drop", "paste"):
+        page.evaluate(script, [kind, list((files / "art.png").read_bytes())])
+        page.wait_for_selector("#size option:has-text('130 × 90')", state="attached")
+        open_photo(page, files / "photo.png")

@@ -336,7 +336,7 @@ def test_who_stops_listening_stops_no_work(pictures: Path) -> None:
 
 
 TERMINATED = """
-import sys, time
+import signal, sys, time
 from adain_style_transfer.adain.media.atomic import replacing
 from adain_style_transfer.cli import main, stylize
 
@@ -347,6 +347,7 @@ def slowly(path, *_):
         time.sleep(60)
 
 stylize.write_picture = slowly
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which tests that run under nohup inherit ignored
 sys.exit(main(sys.argv[1:]))
 """
 

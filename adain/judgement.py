@@ -74,6 +74,7 @@ class Judgement:
         return whole, union.of(content.device, content)
 
     def _judged(self, picture: Tensor, demand: Demand) -> tuple[float, Tensor]:
+        beside, gradient = _beside(picture)  # first, while nothing else of the picture's size is held
         tiles = self._tiles()
         seen, features, union = picture, [], Union()
         for tile in tiles:
@@ -82,7 +83,6 @@ class Judgement:
             union.add(self._measured(tile, features))
         moments = union.of(picture.device, picture).levels
         loss, slopes = _style(moments, demand)
-        gradient = torch.zeros_like(picture)
         for tile in tiles:
             if len(tiles) > 1:
                 with torch.enable_grad():
@@ -97,8 +97,7 @@ class Judgement:
             self._own(tile, pulls)[-1].add_(difference, alpha=2 / self._content.numel())
             (own,) = torch.autograd.grad(features, seen, pulls)
             tile.grown(HALO, self._size).of(gradient).add_(own)
-        beside, own = _beside(picture)
-        return loss + beside, gradient.add_(own)
+        return loss + beside, gradient
 
     def _measured(self, tile: Area, features: Sequence[Tensor]) -> ContentMoments:
         own = list(zip(self._own(tile, features), LEVEL_STRIDES, strict=True))

@@ -117,7 +117,7 @@ def mapped(ray: Any, worker: type, argument: Any, values: Sequence[str], pool: P
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
-    least, most = size_of(ray, pool)
+    least, most = (min(workers, len(values)) for workers in size_of(ray, pool))  # Ray warns of some that would have nothing to do
     parts = ray.data.from_items([{"part": value} for value in values], override_num_blocks=len(values))
     results = parts.map_batches(
         worker,

@@ -120,6 +120,7 @@ def until(condition, seconds=90.0):
         time.sleep(0.02)
 
 
+@pytest.mark.filterwarnings("error:The minimum number of concurrent actors")  # a single part, and two cores
 def test_no_readable_picture_and_styles_that_are_broken(tmp_path, capsys):
     (tmp_path / "in").mkdir()
     (tmp_path / "styles").mkdir()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 from collections.abc import Mapping
@@ -90,7 +91,7 @@ def _facts(model: StyleTransferModel) -> dict[str, object]:
 
 def _prepared(model: StyleTransferModel, dtype: torch.dtype) -> StyleTransferModel:
     # torch's annotations lack what its documentation has; plain layout, because a graph would copy to and fro
-    return model.to("cpu", dtype, memory_format=torch.contiguous_format)  # pyright: ignore[reportCallIssue]
+    return copy.deepcopy(model).to("cpu", dtype, memory_format=torch.contiguous_format)  # pyright: ignore[reportCallIssue]
 
 
 def _described(model: StyleTransferModel, metadata: Mapping[str, str]) -> dict[str, str]:

@@ -21,9 +21,15 @@ export class Camera {
     } catch (error) {
       throw new Problem((error as DOMException).name === 'NotAllowedError' ? 'cameraDenied' : 'noCamera', String(error))
     }
+    const camera = new Camera(video, stream)
     video.srcObject = stream
-    await video.play()
-    return new Camera(video, stream)
+    try {
+      await video.play()
+    } catch (error) {
+      camera.close()
+      throw error
+    }
+    return camera
   }
 
   /** A small picture of what the camera sees now, and the canvas that it is on. */

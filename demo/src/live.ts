@@ -19,10 +19,13 @@ export class Live {
     return !!this.camera
   }
 
-  /** Paint what the camera sees; ends when it is closed, and closes it where a frame cannot be painted. */
-  async run(): Promise<void> {
+  async open(): Promise<void> {
     this.camera = await Camera.open($('video'))
     this.show()
+  }
+
+  /** Paint what the camera sees; ends when it is closed, and closes it where a frame cannot be painted. */
+  async run(): Promise<void> {
     try {
       await this.frames()
     } catch (error) {

@@ -60,12 +60,12 @@ let paintings = 0
 async function repaint(side: number): Promise<void> {
   wanted = side
   document.body.dataset.painted = ''
-  if (busy || live.isOpen) return
+  if (busy || live.isOpen || !photo || !engine) return
   busy = true
   $('busy').hidden = false
   await guarded(async () => {
     try {
-      while (wanted && photo && engine && look()) {
+      while (wanted && photo && engine && look() && !live.isOpen) {
         const now = wanted
         wanted = 0
         const began = performance.now()
@@ -171,6 +171,13 @@ let samples: string[] = []
 
 $('camera').addEventListener('click', () => guarded(async () => {
   touched = true
+  const button = $<HTMLButtonElement>('camera')
+  button.disabled = true // until the visitor has answered the browser
+  try {
+    await live.open()
+  } finally {
+    button.disabled = false
+  }
   try {
     await live.run()
   } catch (error) {

@@ -65,11 +65,12 @@ export class Saving {
   }
 
   private show(): void {
+    const here = [this.button, $('cancel')].includes(document.activeElement as HTMLButtonElement)
     this.button.hidden = !!this.going
     this.size.disabled = !!this.going
     $('cancel').hidden = this.progress.hidden = !this.going
     this.progress.value = 0
-    $(this.going ? 'cancel' : 'save').focus()
+    if (here) $(this.going ? 'cancel' : 'save').focus() // and not where the visitor has gone on to something else
   }
 }
 

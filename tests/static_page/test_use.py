@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from adain_style_transfer.app.static_server import static_server
-from static_page.visits import download, painted, serving, visit
+from static_page.visits import download, open_photo, painted, serving, visit
 
 
 def test_the_slider_is_moved_by_keys(page):
@@ -90,6 +90,9 @@ def test_a_camera_whose_pictures_cannot_be_painted(site, browser):
         assert "red-horse" in download(page).suggested_filename
 
 
-def test_a_camera_that_is_not_allowed(page):
+def test_a_camera_that_is_not_allowed(page, files):
+    """The photograph stays."""
+    open_photo(page, files / "photo.png")
     page.locator("#camera").click()
     page.locator("#problem", has_text="The camera was not allowed").wait_for()
+    assert download(page).suggested_filename.startswith("photo-") and page.locator("#camera").is_enabled()

@@ -120,7 +120,7 @@ def until(condition, seconds=90.0):
         time.sleep(0.02)
 
 
-@pytest.mark.filterwarnings("error:The minimum number of concurrent actors")  # a single part, and two cores
+@pytest.mark.filterwarnings("error:The minimum number of concurrent actors")  # a single part for two workers
 def test_no_readable_picture_and_styles_that_are_broken(tmp_path, capsys):
     (tmp_path / "in").mkdir()
     (tmp_path / "styles").mkdir()
@@ -128,7 +128,7 @@ def test_no_readable_picture_and_styles_that_are_broken(tmp_path, capsys):
     to_pil(samples.picture(48, 48)).save(tmp_path / "styles" / "good.png")
     (tmp_path / "styles" / "bad.png").write_bytes(b"broken")
     given = [str(tmp_path / name) for name in ("in", "out")]
-    assert cli.main(["dataset", *given, "--styles", str(tmp_path / "styles"), "--workers", "1", "--device", "cpu"]) == 1
+    assert cli.main(["dataset", *given, "--styles", str(tmp_path / "styles"), "--workers", "2", "--device", "cpu"]) == 1
     told = capsys.readouterr().err
     assert "bad.png is not an image" in told and "None of the 1 picture of" in told
     assert cli.main(["dataset", given[0], str(tmp_path / "other"), "--styles", str(tmp_path / "styles" / "bad.png")]) == 1

@@ -50,8 +50,9 @@ def site(models):
         return static_site(_write_model, lambda: None)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(site):
+    """Chromium, closed after a file of tests: playwright can be started only once at a time in a process."""
     playwright = pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright: pip install .[test]")
     with playwright.sync_playwright() as started:
         flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]

@@ -96,7 +96,7 @@ class Judgement:
             loss += wide(difference).square().sum().item() / self._content.numel()
             self._own(tile, pulls)[-1].add_(difference, alpha=2 / self._content.numel())
             (own,) = torch.autograd.grad(features, seen, pulls)
-            tile.grown(HALO, self._size).of(gradient).add_(own)
+            tile.grown(HALO, self._size).of(gradient).add_(own.to(gradient))
         return loss + beside, gradient
 
     def _measured(self, tile: Area, features: Sequence[Tensor]) -> ContentMoments:
@@ -104,11 +104,16 @@ class Judgement:
         return ContentMoments((), tuple(tuple(channel_moments(f.detach(), _cells(tile, mask, s)) for f, s in own) for mask in self._masks))
 
     def _tiles(self) -> list[Area]:
-        return plan(Area.whole(self._size), self._side, LEVEL_STRIDES[-1])
+        """Tiles of whole cells of relu4_1; the pixels that are left over at the bottom and at the right belong to the last ones."""
+        stride, (height, width) = LEVEL_STRIDES[-1], self._size
+        tiles = plan(Area.whole([n // stride * stride for n in self._size]), self._side, stride)
+        ends = [(height if height - t.bottom < stride else t.bottom, width if width - t.right < stride else t.right) for t in tiles]
+        return [Area.between(t.top, t.left, *end) for t, end in zip(tiles, ends, strict=True)]
 
     def _look(self, tile: Area, picture: Tensor) -> tuple[Tensor, list[Tensor]]:
         """A tile with its surroundings, and the features of both."""
-        seen = tile.grown(HALO, self._size).of(picture).detach().contiguous().requires_grad_(torch.is_grad_enabled())
+        seen = tile.grown(HALO, self._size).of(picture).detach().to(self._network.device).contiguous()
+        seen.requires_grad_(torch.is_grad_enabled())
         return seen, self._network(seen)
 
     def _own(self, tile: Area, features: Sequence[Tensor]) -> list[Tensor]:
@@ -162,8 +167,12 @@ def _pull(features: Tensor, moments: Moments, slopes: tuple[Tensor, Tensor], cel
 
 def _beside(picture: Tensor) -> tuple[float, Tensor]:
     """What keeps a picture a picture, and its gradient: no values outside 0..1, little noise."""
-    with torch.enable_grad():
-        pixels = picture.detach().requires_grad_()
-        loss = _RANGE_WEIGHT * range_loss(pixels) + _VARIATION_WEIGHT * variation_loss(pixels)
-        (gradient,) = torch.autograd.grad(loss, pixels)
-    return loss.item(), gradient
+    loss, gradient, count = 0.0, torch.empty_like(picture), picture.shape[1]
+    for channel in range(count):  # a mean over all, taken one by one: autograd holds several copies of what it looks at
+        rows = slice(channel, channel + 1)
+        with torch.enable_grad():
+            pixels = picture[:, rows].detach().requires_grad_()
+            part = (_RANGE_WEIGHT * range_loss(pixels) + _VARIATION_WEIGHT * variation_loss(pixels)) / count
+            (gradient[:, rows],) = torch.autograd.grad(part, pixels)
+        loss += part.item()
+    return loss, gradient

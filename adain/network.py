@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 import torch
@@ -184,3 +185,11 @@ class FeatureNetwork(nn.Module):
         levels = [color_statistics(image, mask)] if self.color else []
         features = self.encode(self.pad(image).contiguous(memory_format=torch.channels_last))
         return levels + [m.statistics(self.correction) for m in self.measure(features, image.shape[-2:], mask)]
+
+
+def encode_by(
+    networks: Sequence[FeatureNetwork], image: Tensor | Picture, mask: Tensor | None = None, size: int = 0, name: str = ""
+) -> Style:
+    """The Style of `image` as the first of `networks` measures it, with what the rest do in `Style.others`; the rest as `encode_style`."""
+    own, *others = (network.encode_style(image, mask, size, name) for network in networks)
+    return replace(own, others=tuple(others))

@@ -19,12 +19,13 @@ from .checks import check_image, check_mask
 from .color import apply_color_mode, lay_over
 from .coverage import coverage_of, with_checked_masks
 from .descent import descend
-from .errors import ImageError, StyleError
+from .errors import ImageError, StyleError, counted
 from .judgement import Demand, Judgement
 from .look import Look, Region
 from .loss_network import LEVEL_STRIDES, SCALES, LossNetwork
 from .media.images import Picture
 from .media.transparency import usable
+from .memory import free_memory
 from .moments import color_moments, rows_of
 from .precision import wide
 from .progress import Progress, Steps
@@ -45,6 +46,9 @@ _LEAST_SIDE = 64
 
 _SMALLEST = 16
 """Pixels: below, there are no two cells of relu4_1 side by side."""
+
+_HELD = 28
+"""Times the picture that is held while it descends: ten for what L-BFGS looks back to, its own numbers, the gradient, the spectrum."""
 
 
 @dataclass(frozen=True)
@@ -86,17 +90,19 @@ def refine(
     """
     picture = content if isinstance(content, Picture) else Picture(content)
     rgb = check_image(picture.rgb, "input image")
-    if min(rgb.shape[-2:]) < _SMALLEST:
-        height, width = rgb.shape[-2:]
-        raise ImageError(f"The picture has {width} x {height} pixels. To be refined it needs at least {_SMALLEST} a side: scale it up.")
     look = judged_by(network, look if isinstance(look, Look) else Look.of(look))
+    size = scaled(rgb.shape[-2:], look.scale)
+    if min(size) < _SMALLEST:
+        seen = "" if size == rgb.shape[-2:] else f", seen at {look.scale:g} times its {rgb.shape[-1]} x {rgb.shape[-2]}"
+        raise ImageError(
+            f"The picture has {size[1]} x {size[0]} pixels{seen}. To be refined it needs at least {_SMALLEST} a side: scale it up."
+        )
     count = look.count(len(rgb))
     look = with_checked_masks(look, count)
-    alpha = None if picture.alpha is None else check_mask(picture.alpha, "alpha", len(rgb))
-    if start is not None and check_image(start, "start").shape[-2:] != rgb.shape[-2:]:
-        raise ImageError(f"The start has the size {tuple(start.shape[-2:])}, the picture {tuple(rgb.shape[-2:])}. Give them one size.")
+    alpha = None if picture.alpha is None else check_mask(picture.alpha, "alpha", len(rgb)).cpu()
+    begun = None if start is None else _checked_start(start, rgb, count)
     finish = finish or Finish()
-    stages = _stages(scaled(rgb.shape[-2:], look.scale), finish)
+    stages = _stages(size, finish)
     steps = Steps(progress, count * sum(stage.cost * stage.iterations for stage in stages))
     out = torch.empty((count, *rgb.shape[1:]), dtype=rgb.dtype, device=rgb.device)
     for i in range(count):
@@ -104,9 +110,19 @@ def refine(
         own, planes = look.rows(row), None if alpha is None else usable(rows_of(alpha, row))
         refiner = _Refiner(network, own, finish, tile, steps, show or (lambda _: None))
         with torch.inference_mode(False):
-            painted = refiner(rows_of(rgb, row), planes, None if start is None else rows_of(start, row), stages)
+            painted = refiner(rows_of(rgb, row), planes, None if begun is None else rows_of(begun, row), stages)
         out[row] = painted
     return out
+
+
+def _checked_start(start: Tensor, content: Tensor, count: int) -> Tensor:
+    start = check_image(start, "start")
+    (height, width), (rows, columns) = start.shape[-2:], content.shape[-2:]
+    if (height, width) != (rows, columns):
+        raise ImageError(f"The start has {width} x {height} pixels, the picture {columns} x {rows}. Give them one size.")
+    if len(start) not in (1, count):
+        raise ImageError(f"There are {len(start)} pictures to start from, for {counted(count, 'picture')}. Give one, or one for each.")
+    return start
 
 
 def judged_by(network: LossNetwork, look: Look) -> Look:
@@ -116,9 +132,16 @@ def judged_by(network: LossNetwork, look: Look) -> Look:
         style = region.style.seen_by(network.fingerprint)
         if style is None:
             label = f"The style {region.style.name!r}" if region.style.name else "The style"
+            others = [own for own in (region.style, *region.style.others) if own.architecture == network.architecture]
+            lacks = f"not what this loss network, {network.fingerprint[:12]}, does"
+            if others:
+                raise StyleError(
+                    f"{label} cannot be used to refine: another loss network, {others[0].fingerprint[:12]}, measured it, and {lacks}. "
+                    "Refine with that one, or measure the style's picture with this one."
+                )
             raise StyleError(
-                f"{label} cannot be used to refine: it holds what the {region.style.architecture} encoder measures, and not what the loss "
-                "network does. Measure the style's picture with the loss network too."
+                f"{label} cannot be used to refine: it holds what the {region.style.architecture} encoder measures, and {lacks}. "
+                "Measure the style's picture with the loss network too."
             )
         network.check_style(style)
         regions.append(replace(region, style=style))
@@ -148,6 +171,16 @@ def _stages(size: torch.Size, finish: Finish) -> list[_Stage]:
     return stages
 
 
+def _home(network: LossNetwork, size: torch.Size) -> torch.device:
+    """Where everything of a picture's `size` is kept; tiles of it go to the network.
+
+    That is the CPU where it would take more than half of the memory that the network's device has left.
+    """
+    held = _HELD * 3 * size.numel() * torch.float32.itemsize
+    crowded = network.device.type != "cpu" and 2 * held > free_memory(network.device)
+    return torch.device("cpu") if crowded else network.device
+
+
 @dataclass(frozen=True)
 class _Refiner:
     """Refines one picture."""
@@ -161,16 +194,17 @@ class _Refiner:
 
     def __call__(self, rgb: Tensor, alpha: Tensor | None, start: Tensor | None, stages: Sequence[_Stage]) -> Tensor:
         """What becomes of `rgb` [1, 3, H, W]."""
-        if not self.look.strength:
+        coverage = coverage_of(self.look, rgb)
+        if not self.look.strength or (coverage is not None and not coverage.cover.any()):
             self.steps(sum(stage.cost * stage.iterations for stage in stages))
             return rgb
         # Copies: ComfyUI hands over tensors of inference mode, which no gradient goes through. In one layout, for one order of summation.
-        content = wide(rgb.to(self.network.device)).clone(memory_format=torch.contiguous_format)
+        content = wide(rgb.to(_home(self.network, stages[-1].size))).clone(memory_format=torch.contiguous_format)
         begun = None if start is None else wide(start.to(content.device)).clone(memory_format=torch.contiguous_format)
         change, picture = None, content
         for stage in stages:
             seen = resize(content, stage.size)
-            aim = self._aim(stage, seen, None if alpha is None else resize(wide(alpha.to(content.device)), stage.size))
+            aim = self._aim(stage, seen, None if alpha is None else resize(alpha, stage.size))
             judgement = Judgement(self.network, seen, aim.measured, self.tile)
             measured = replace(judgement.content, colors=tuple(color_moments(seen, mask) for mask in aim.measured))
             before = aim.recolor(measured)(seen).clamp_(0, 1) if begun is None else resize(begun, stage.size)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..adain import Look, Style, StyleError, StyleTransferModel, read_picture, stylize, write_picture
 from ..adain.color import ColorMode
 from ..adain.loss_network import LossNetwork
 from ..adain.media.images import Picture
+from ..adain.network import encode_by
 from ..adain.refine import Finish, refine
 from ..adain.resample import at_short_side
 from ..weights import EMBEDDED, load_model, load_preset
 from ..weights.catalog import State, default_folder, entries
-from ..weights.loss_network import load_judge
+from ..weights.loss_network import JUDGE, load_judge
 
 Progress = Callable[[float, str], object]
 """Called as `progress(share, what)`; raise from it to stop."""
@@ -76,14 +77,14 @@ def paint(
     picture = _read(content, size)
     progress(0.1, "Loading the model")
 
-    def downloading(done: int, total: int) -> None:
-        progress(0.1 + 0.4 * done / total, "Downloading the model")
+    def during(first: float, share: float, what: str) -> Callable[[int, int], None]:
+        def told(done: int, total: int) -> None:
+            progress(first + share * done / total, what)
 
-    def finishing(done: int, total: int) -> None:
-        progress(0.6 + 0.3 * done / total, "Finishing")
+        return told
 
-    network = _load(model, downloading)
-    judge = _judge() if finish else None
+    network = _load(model, during(0.1, 0.2, "Downloading the model"))
+    judge = _judge(during(0.3, 0.2, "Downloading VGG-19, which judges what is finished")) if finish else None
     parts: list[Style] = []
     for i, style in enumerate(styles):
         progress(0.5 + 0.1 * i / len(styles), "Reading the styles")
@@ -93,7 +94,7 @@ def paint(
     if judge is None:
         painted = stylize(network, picture, look.regions, strength=strength, color=color)
     else:
-        painted = refine(judge, picture, look, finish, progress=finishing)
+        painted = refine(judge, picture, look, finish, progress=during(0.6, 0.3, "Finishing"))
     progress(0.9, "Writing the picture")
     result = Painted(folder / "before.png", folder / f"{content.stem}-painted.png")
     write_picture(result.before, picture.rgb, picture.alpha)
@@ -111,7 +112,7 @@ def _read(path: Path, size: int) -> Picture:
 def _style(network: StyleTransferModel, judge: LossNetwork | None, style: Ingredient) -> Style:
     if style.picture is not None:
         picture = read_picture(style.picture)
-        return replace(network.encode_style(picture), others=() if judge is None else (judge.encode_style(picture),))
+        return encode_by([network] if judge is None else [network, judge], picture)
     if style.preset is None:
         raise StyleError("A style has neither a picture nor a preset. Give one, or set its weight to 0.")
     if network.name not in EMBEDDED:
@@ -127,9 +128,15 @@ def _load(name: str, progress: Callable[[int, int], None]) -> StyleTransferModel
     return _loaded(name)
 
 
+def _judge(progress: Callable[[int, int], None]) -> LossNetwork:
+    from ..weights.hub import get  # as in `_load`
+
+    return _judging(str(get(JUDGE, progress=progress)))
+
+
 @functools.lru_cache(maxsize=1)
-def _judge() -> LossNetwork:
-    return load_judge()
+def _judging(file: str) -> LossNetwork:
+    return load_judge(file)
 
 
 @functools.lru_cache(maxsize=2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from collections.abc import Callable
 from typing import TextIO
 
 from tqdm import tqdm
@@ -33,6 +34,16 @@ def sentence(error: BaseException) -> str:
         where = f"{os.fsdecode(error.filename)} cannot be used" if error.filename else "a file cannot be written"
         return f"{where} ({error.strerror}). Check the name, the permissions and the disk."
     return f"unexpected error ({type(error).__name__}: {text}). Run it with --debug to see where."
+
+
+def onto(bar: tqdm) -> Callable[[int, int], None]:
+    """A `progress(done, total)` that is shown by a bar."""
+
+    def progress(done: int, total: int) -> None:
+        bar.total = total
+        bar.update(done - bar.n)
+
+    return progress
 
 
 def _write(text: str, stream: TextIO) -> None:

@@ -6,7 +6,6 @@ import argparse
 import os
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from ..adain.loss_network import LossNetwork
 from ..adain.masks import MOST_PIXELS, MaskEdit
 from ..adain.media.images import read_picture
 from ..adain.model import StyleTransferModel
+from ..adain.network import encode_by
 from ..adain.refine import judged_by
 from ..adain.style import Style, normalized_weights
 from ..weights import presets
@@ -52,9 +52,7 @@ def _read_style(name: str, model: StyleTransferModel, size: int, judge: LossNetw
         return style
     if not os.path.exists(file) and not file.suffix:
         return presets.load_preset(model, name)
-    picture = read_picture(file)
-    others = () if judge is None else (judge.encode_style(picture, size=size, name=file.stem),)
-    return replace(model.encode_style(picture, size=size, name=file.stem), others=others)
+    return encode_by([model] if judge is None else [model, judge], read_picture(file), size=size, name=file.stem)
 
 
 def load_model(options: argparse.Namespace) -> StyleTransferModel:
@@ -62,7 +60,12 @@ def load_model(options: argparse.Namespace) -> StyleTransferModel:
         torch.set_num_threads(options.threads)
     if options.device:
         _check_device(options.device)
-    return weight_files.load_model(options.model, options.device, None if options.dtype == "auto" else getattr(torch, options.dtype))
+    return weight_files.load_model(options.model, options.device, wanted_dtype(options))
+
+
+def wanted_dtype(options: argparse.Namespace) -> torch.dtype | None:
+    """The precision that --dtype names; None for the device's fastest."""
+    return None if options.dtype == "auto" else getattr(torch, options.dtype)
 
 
 def _check_device(device: str) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
 from ..adain.media.images import read_mask, read_picture
+from ..adain.network import encode_by
 from ..adain.style import Style
 from ..weights.loss_network import JUDGE, load_judge
 from .messages import say
-from .options import add_model_options, add_overwrite, add_style_size, load_model, make_folder, path
+from .options import add_model_options, add_overwrite, add_style_size, load_model, make_folder, path, wanted_dtype
 from .subcommands import add_command
 from .targets import check_extension, check_new
 
@@ -37,11 +37,8 @@ def _save(options: argparse.Namespace) -> int:
     check_new(output, options.overwrite, [options.model] if options.model else [])
     model = load_model(options)
     mask = read_mask(options.mask) if options.mask else None
-    picture, name = read_picture(options.image), Path(options.image).stem
-    style = model.encode_style(picture, mask, options.style_size, name)
-    if options.judge:
-        judge = load_judge(options.judge, options.device)
-        style = replace(style, others=(judge.encode_style(picture, mask, options.style_size, name),))
+    networks = [model, load_judge(options.judge, options.device, wanted_dtype(options))] if options.judge else [model]
+    style = encode_by(networks, read_picture(options.image), mask, options.style_size, Path(options.image).stem)
     make_folder(output.parent)
     style.save(output)
     say(output.resolve())

@@ -23,9 +23,9 @@ from ..adain.stylize import stylize
 from ..adain.tiling.large import Request, check_format, is_large, stylize_file
 from ..adain.tiling.workspace import left_over
 from .failures import Failures
-from .finish import add_finish, load_judge_of, refined
+from .finish import Finisher, add_finish
 from .inputs import find_images
-from .messages import say, tell
+from .messages import onto, say, tell
 from .options import (
     add_mask,
     add_model_options,
@@ -105,7 +105,7 @@ def _stylize(options: argparse.Namespace) -> int:
     names = expand_styles(options.style, folder)
     blends = [[name] for name in names] if options.pairs else [names]
     targets = plan(contents, blends, options.output, f".{options.format}")
-    inputs = [*(str(content.path) for content in contents), *names, *filter(None, [options.mask])]
+    inputs = [*(str(content.path) for content in contents), *names, *filter(None, [options.mask, options.start])]
     targets = choose(targets, inputs, overwrite=options.overwrite, skip_existing=options.skip_existing)
     failures = Failures(closed, options.debug)
     huge = set[Path]()
@@ -115,8 +115,8 @@ def _stylize(options: argparse.Namespace) -> int:
     small = [target for target in targets if target.content not in huge]
     _check_large(large, options)
     mask, edit = read_mask(options.mask) if options.mask and small else None, mask_edit(options)
-    model, judge = load_model(options), load_judge_of(options)
-    styles = _read_styles(names, options, (model, judge), targets, failures)
+    model, finish = load_model(options), Finisher.of(options)
+    styles = _read_styles(names, options, (model, finish and finish.judge), targets, failures)
     if styles:
         make_folder(folder)
 
@@ -134,10 +134,10 @@ def _stylize(options: argparse.Namespace) -> int:
                     contents = Picture.batch([loaded.picture for loaded, _ in wanted])
                     where = None if mask is None else edit.checked(mask, contents.rgb.shape[-2:])
                     look = {"strength": options.strength, "mask": where, "color": options.color}
-                    if judge is None:
+                    if finish is None:
                         painted = stylize(model, contents, styles[index], chunk=options.batch, **look)
                     else:
-                        painted = refined(judge, options, contents, Look.of(styles[index], **look))
+                        painted = finish(contents, Look.of(styles[index], **look))
                 for (loaded, target), rgb in zip(wanted, painted, strict=False):  # none at all if that failed
                     with failures.counted(1):
                         if not _is_free(target, options):
@@ -172,13 +172,8 @@ def _stylize_large(options: argparse.Namespace, model: StyleTransferModel, targe
     request = Request(look, Path(options.mask) if options.mask else None, options.quality, mask_edit(options))
     make_folder(target.output.parent)
     with tqdm(desc=target.content.name, unit="tile", disable=options.quiet or None) as bar:
-
-        def progress(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
         try:
-            stylize_file(model, target.content, target.output, request, options.resume, progress)
+            stylize_file(model, target.content, target.output, request, options.resume, onto(bar))
         except KeyboardInterrupt:
             tell("to go on from here later, give the same command with --resume")
             raise

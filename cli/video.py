@@ -121,6 +121,13 @@ def _settings(options: argparse.Namespace, fingerprint: str) -> str:
     return json.dumps({**values, "model": fingerprint[:12]}, sort_keys=True)
 
 
+class _Refused(argparse.Action):
+    """An option of stills."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        parser.error("--refine is for pictures: every refined frame finds strokes of its own, so a video would flicker; leave it out")
+
+
 def add_arguments(command: argparse.ArgumentParser) -> None:
     command.set_defaults(run=_video)
     command.add_argument("input", type=path, metavar="IN", help="a video file")
@@ -141,6 +148,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help="strength and weights over time: lines such as `2s strength=1 weights=1,0 smooth` (see docs)",
     )
     command.add_argument("--color", choices=get_args(ColorMode), default="style", help="whose colours, as for stylize")
+    command.add_argument("--refine", nargs="?", action=_Refused, help=argparse.SUPPRESS)
     add_mask(command, "white where the style applies, in every frame")
     add_style_size(command)
     group = command.add_argument_group("stability")

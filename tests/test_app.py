@@ -197,7 +197,7 @@ def test_a_visitor_paints_and_downloads(page, files, model):
 
 def test_a_visitor_finishes_a_picture(page, files, tmp_path, monkeypatch):
     judge = load_judge(samples.distilled_file(tmp_path / "judge.safetensors"))
-    monkeypatch.setattr(painting, "_judge", lambda: judge)  # a real one, in place of the one that is downloaded
+    monkeypatch.setattr(painting, "_judge", lambda _: judge)  # a real one, in place of the one that is downloaded
     upload(page, 0, files / "photo.png")
     upload(page, 1, files / "other.png")
     page.get_by_role("button", name="Finish").click()

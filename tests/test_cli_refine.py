@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 import samples
 import torch
@@ -17,6 +19,7 @@ def desk(tmp_path_factory):
     folder = tmp_path_factory.mktemp("desk")
     for i, name in enumerate(("photo.png", "art.png", "begin.png")):
         adain.write_picture(folder / name, samples.picture(48, 64, seed=i))
+    adain.write_picture(folder / "tall.png", samples.picture(64, 48))
     samples.distilled_file(folder / "judge.safetensors")
     return folder
 
@@ -64,26 +67,67 @@ def test_a_saved_style_brings_what_the_judge_measured(desk, judge, tmp_path, cap
         (["--style", "red-horse", "--judge", "judge.safetensors"], "'red-horse' cannot be used to refine"),
         (["--style", "art.png", "--judge", "nothing.safetensors"], "no loss network at nothing.safetensors"),
         (["--style", "art.png", "--judge", "art.png"], "art.png is not read: it is damaged"),
+        (["--style", "art.png", "--judge", "judge.safetensors", "--start", "none.png"], "There is no file at none.png"),
+        (["--style", "art.png", "--judge", "judge.safetensors", "--start", "tall.png"], "would be stretched"),
+        (["--style", "art.png", "--judge", "judge.safetensors", "--dtype", "float16"], "cannot judge in float16"),
+        (["--style", "art.png", "--resume"], "cannot be refined"),
     ],
 )
 def test_what_is_refused_before_anything_is_painted(desk, words, sentence, monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(desk)
-    assert main(["refine", "photo.png", *words, "-o", str(tmp_path / "out.png"), *SMALL]) == 1
+    assert main(["refine", "photo.png", *SMALL, *words, "-o", str(tmp_path / "out.png")]) == 1
     assert sentence in capsys.readouterr().err
     assert not (tmp_path / "out.png").exists()
 
 
-def test_a_start_without_refining_is_refused(desk, tmp_path, capsys):
-    words = ["stylize", str(desk / "photo.png"), "--style", "red-horse", "--start", "x.png", "-o", str(tmp_path / "out.png")]
+@pytest.mark.parametrize("option", ["--start", "--judge", "--style-weight"])
+def test_what_belongs_to_refining_is_refused_without_it(desk, tmp_path, option, capsys):
+    words = ["stylize", str(desk / "photo.png"), "--style", "red-horse", option, "3", "-o", str(tmp_path / "out.png")]
     assert main(words) == 1
-    assert "Add --refine" in capsys.readouterr().err
+    assert f"{option} belong to refining" in capsys.readouterr().err
+
+
+def test_a_start_is_never_written_over(desk, tmp_path, capsys):
+    begin = tmp_path / "begin.png"
+    begin.write_bytes((desk / "begin.png").read_bytes())
+    words = [
+        "refine",
+        desk / "photo.png",
+        "--style",
+        desk / "art.png",
+        "--judge",
+        desk / "judge.safetensors",
+        "--start",
+        begin,
+        "-o",
+        begin,
+    ]
+    assert main([*map(str, words), "--overwrite", *SMALL]) == 1
+    assert begin.read_bytes() == (desk / "begin.png").read_bytes()
+
+
+def test_a_start_of_another_size_and_the_same_shape(desk, judge, tmp_path):
+    begin, out = tmp_path / "begin.png", tmp_path / "out.png"
+    adain.write_picture(begin, adain.read_picture(desk / "begin.png").resized((95, 127)).rgb)
+    words = ["refine", desk / "photo.png", "--style", desk / "art.png", "--judge", desk / "judge.safetensors", "--start", begin, "-o", out]
+    assert main([*map(str, words), *SMALL]) == 0
+    near(out, refined(judge, desk, start=adain.read_picture(begin).resized((48, 64)).rgb))
+
+
+def test_videos_are_not_refined_and_say_why(desk, tmp_path, capsys):
+    clip, judged = tmp_path / "clip.mp4", ["--judge", str(desk / "judge.safetensors"), *SMALL]
+    clip.write_bytes(bytes(4) + b"ftypisom" + bytes(40))
+    for words, sentence in ((["video", str(clip), "--refine"], "would flicker"), (["refine", str(clip), *judged], "clip.mp4 is a video")):
+        with suppress(SystemExit):
+            assert main([*words, "--style", str(desk / "art.png"), "-o", str(tmp_path / "out.png")]) == 1
+        assert sentence in capsys.readouterr().err
 
 
 def test_the_app_finishes_a_picture(desk, judge, tmp_path, monkeypatch):
     pytest.importorskip("gradio", reason="the app needs the extra: pip install adain-style-transfer[app]")
     from adain_style_transfer.app import painting
 
-    monkeypatch.setattr(painting, "_judge", lambda: judge)  # a real one, in place of the one that is downloaded
+    monkeypatch.setattr(painting, "_judge", lambda _: judge)  # a real one, in place of the one that is downloaded
     told = []
     settings = {"strength": 1.0, "color": "style", "size": 0, "model": "adain-lite", "folder": tmp_path}
     styles = [painting.Ingredient(desk / "art.png", None, 1.0)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import apple
 import pytest
@@ -12,7 +13,9 @@ import torch.nn.functional as F
 from adain_style_transfer import adain
 from adain_style_transfer.adain import latents
 from adain_style_transfer.adain.architectures.keras import Keras
+from adain_style_transfer.adain.media.images import Picture
 from adain_style_transfer.adain.temporal import Stability, Task, measure_shots, paint_frames
+from adain_style_transfer.weights.loss_network import read_loss_network
 from samples import picture, soft_mask
 
 MODELS = {
@@ -23,7 +26,7 @@ MODELS = {
 }
 
 
-def same_on_apple(run):
+def same_on_apple(run, atol=1e-4):
     """What `run(device)` gives on the CPU and on the stand-in is the same."""
     expected = run(torch.device("cpu"))
     with apple.Apple() as device:
@@ -31,7 +34,7 @@ def same_on_apple(run):
         assert device.ran  # something was computed there
         got = [x.cpu() for x in got]
     for mine, theirs in zip(got, expected, strict=True):
-        torch.testing.assert_close(mine, theirs, rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(mine, theirs, rtol=1e-3, atol=atol)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -80,6 +83,24 @@ def test_latents(window):
         return latents.match_latent(clip, style[..., :9], window=window, **masks), moved[:, :, 0].isfinite()
 
     same_on_apple(run)
+
+
+@pytest.mark.parametrize("free", [2**30, 2**20], ids=["beside the network", "on the CPU"])
+def test_refining(free, monkeypatch, tmp_path):
+    """With transparency, a mask and regions; and with pictures too large for the device, of which only tiles go there."""
+    monkeypatch.setattr(sys.modules[adain.refine.__module__], "free_memory", lambda _: free)
+    file, alpha = samples.distilled_file(tmp_path / "distilled.safetensors"), torch.ones(1, 1, 50, 64)
+    alpha[..., :20] = 0
+
+    def run(device):
+        network = read_loss_network(file).to(device)
+        styles = network.encode_style(picture(40, 48, seed=2, batch=2).to(device))
+        regions = [adain.Region(styles[0]), adain.Region(styles[1], soft_mask(30, 20))]
+        content = Picture(picture(50, 64), alpha)
+        masked = adain.Look.of(regions, mask=soft_mask(20, 20).to(device))
+        return adain.refine(network, content, masked, adain.Finish("draft")), adain.refine(network, content, regions, tile=32)
+
+    same_on_apple(run, atol=0.03)  # rounding grows over the steps
 
 
 def test_the_stand_in_refuses():

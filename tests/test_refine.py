@@ -42,8 +42,8 @@ def style(network):
     return network.encode_style(picture(64, 80, seed=5), name="stripes")
 
 
-def masks_of(kind):
-    return [None] if kind == "whole" else [picture(93, 117, seed=seed)[:, :1].double() for seed in (1, 2)]
+def masks_of(kind, size):
+    return [None] if kind == "whole" else [picture(*size, seed=seed)[:, :1].double() for seed in (1, 2)]
 
 
 def literal_loss(network, content, image, wanted, masks):
@@ -60,9 +60,10 @@ def literal_loss(network, content, image, wanted, masks):
 
 
 @pytest.mark.parametrize("kind", ["whole", "regions"])
-def test_the_gradient_is_that_of_autograd_in_one_piece_and_in_tiles(exact, kind):
-    content, image = picture(93, 117).double(), picture(93, 117, seed=3).double() * 1.4 - 0.2
-    masks = masks_of(kind)
+@pytest.mark.parametrize("size", [(93, 117), (100, 101)], ids=["tiles", "last tiles without a cell of their own"])
+def test_the_gradient_is_that_of_autograd_in_one_piece_and_in_tiles(exact, kind, size):
+    content, image = picture(*size).double(), picture(*size, seed=3).double() * 1.4 - 0.2
+    masks = masks_of(kind, size)
     wanted = [[channel_moments(f).statistics() for f in exact(picture(64, 64, seed=9 + k).double())] for k in range(len(masks))]
     leaf = image.clone().requires_grad_()
     expected = literal_loss(exact, content, leaf, wanted, masks)
@@ -76,7 +77,7 @@ def test_the_gradient_is_that_of_autograd_in_one_piece_and_in_tiles(exact, kind)
 def test_tiles_change_nothing_but_memory(network, style):
     content, precise = picture(120, 152).double(), copy.deepcopy(network).double()
     whole, tiled = (refine(precise, content, style, DRAFT, tile=tile) for tile in (0, 64))
-    assert (whole - tiled).abs().max() < 1e-3  # what rounding grows to in a hundred steps
+    assert (whole - tiled).abs().max() < 1e-3  # what rounding grows to over the steps
 
 
 def test_a_network_with_borders_of_one_pixel(network):
@@ -142,6 +143,21 @@ def test_strength_zero_is_the_content(network, style):
     assert torch.equal(refine(network, content, Look.of(style, strength=0.0), DRAFT), content)
 
 
+def test_a_picture_whose_mask_is_black_costs_nothing(network, style):
+    """Of a batch: a mask that is black for all is refused."""
+    content, masks, looks = picture(48, 64, batch=2), torch.zeros(2, 1, 48, 64), []
+    masks[1] = 1
+    painted = refine(network, content, Look.of(style, mask=masks), DRAFT, show=looks.append)
+    assert torch.equal(painted[0], content[0]) and not torch.equal(painted[1], content[1])
+    assert len(looks) <= ITERATIONS["draft"][-1]
+
+
+def test_the_smallest_pictures_and_networks_in_bfloat16(network, style):
+    assert refine(network, picture(16, 16), style, DRAFT).isfinite().all()
+    half, content = copy.deepcopy(network).bfloat16(), picture(64, 80)
+    assert (refine(half, content, style, DRAFT) - refine(network, content, style, DRAFT)).abs().mean() < 4 / 255
+
+
 def test_outside_of_a_mask_every_bit_stays(network, style):
     content, mask = picture(96, 128), torch.zeros(1, 1, 96, 128)
     mask[..., :64] = 1
@@ -184,6 +200,8 @@ def test_a_start_is_where_it_begins(network, style):
     assert (first[0] - begin).abs().max() < 1e-6
     with pytest.raises(ImageError, match="one size"):
         refine(network, picture(48, 48), style, DRAFT, start=picture(32, 48))
+    with pytest.raises(ImageError, match="2 pictures to start from, for 3 pictures"):
+        refine(network, picture(48, 48, batch=3), style, DRAFT, start=picture(48, 48, batch=2))
 
 
 def test_colours_are_kept_where_asked_and_hidden_pixels_do_not_count(network, style):
@@ -224,6 +242,9 @@ def test_styles_that_the_network_did_not_measure(network, style):
     own = model.encode_style(picture(64, 64), name="waves")
     with pytest.raises(StyleError, match="'waves' cannot be used to refine.*loss network too"):
         refine(network, picture(64, 64), own, DRAFT)
+    judged = replace(own, others=(replace(style, fingerprint="0" * 64),))
+    with pytest.raises(StyleError, match="'waves' cannot be used to refine: another loss network, 000000000000, measured it"):
+        refine(network, picture(64, 64), judged, DRAFT)
     both = replace(own, others=(style,))
     assert torch.equal(refine(network, picture(48, 48), both, DRAFT), refine(network, picture(48, 48), style, DRAFT))
 
@@ -231,6 +252,8 @@ def test_styles_that_the_network_did_not_measure(network, style):
 def test_what_cannot_be_refined(network, style):
     with pytest.raises(ImageError, match="12 x 40 pixels.*at least 16"):
         refine(network, picture(40, 12), style)
+    with pytest.raises(ImageError, match=r"10 x 6 pixels, seen at 0.1 times its 100 x 64.*at least 16"):
+        refine(network, picture(64, 100), Look.of(style, scale=0.1))
     with pytest.raises(ImageError, match="black everywhere"):
         refine(network, picture(32, 32), Look.of(style, mask=torch.zeros(1, 1, 32, 32)))
     with pytest.raises(StyleError, match="quality 'fine' is unknown"):

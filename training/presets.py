@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -20,6 +19,7 @@ import torch
 from ..adain.errors import AdaINError, ImageError
 from ..adain.media.atomic import replacing
 from ..adain.media.images import read_picture, to_pil
+from ..adain.network import encode_by
 from ..adain.style import Style
 from ..adain.stylize import stylize
 from ..weights import load_model, load_preset
@@ -54,8 +54,7 @@ def measure_presets(folders: Sequence[Path], judge: str = JUDGE) -> None:
             _logger.warning("%s stays as it is: %s is in none of the folders given", name, preset.file)
     networks = (model, load_judge(judge, "cpu", torch.float32)) if sources else ()
     for name, source in sources.items():
-        own, judged = (network.encode_style(read_picture(source), size=presets()[name].size, name=name) for network in networks)
-        replace(own, others=(judged,)).save(preset_path(name))
+        encode_by(networks, read_picture(source), size=presets()[name].size, name=name).save(preset_path(name))
 
 
 def paint_thumbnails(folder: Path) -> None:

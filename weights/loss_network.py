@@ -35,8 +35,10 @@ def load_judge(
     """The loss network that `adain.refine` takes: a file of VGG-19, or an id of `adain models`, downloaded on first use.
 
     Its channels are scaled to a mean activation of about 1 where its file has them otherwise. `device` and `dtype` as for `load_model`,
-    but never float16, whose range gradients leave. Raises ModelError if there is none.
+    but never float16, whose range gradients leave. Raises ModelError if there is none, or for float16.
     """
+    if dtype == torch.float16:
+        raise ModelError("The loss network cannot judge in float16, whose range gradients leave. Choose bfloat16 or float32.")
     network = read_loss_network(weights_path(str(name)))
     photographs = [read_picture(sample_path(sample)).rgb for sample in sample_names()]
     with torch.inference_mode():

@@ -177,6 +177,8 @@ def _what_is_wrong(path: Path | Encoded) -> str:
         return f"is an {modern} picture, which needs {_NEEDS[modern]}."
     if path.name.rpartition("/")[2].startswith("._"):
         return "is not an image but what macOS notes about one on foreign disks. Leave it out."
+    if head[4:8] == b"ftyp" or head.startswith(b"\x1a\x45\xdf\xa3") or head[8:12] == b"AVI ":
+        return "is a video, not an image. `adain video` and the node AdaIN Video take those."
     return "is not an image that can be read here. Expected PNG, JPEG, WebP, TIFF, HEIC, AVIF or the like."
 
 

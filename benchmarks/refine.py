@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from adain_style_transfer.adain.judgement import Demand, Judgement
 from adain_style_transfer.adain.loss_network import LEVEL_STRIDES, LossNetwork
-from adain_style_transfer.adain.refine import ITERATIONS
+from adain_style_transfer.adain.refine import ITERATIONS, Finish
 from adain_style_transfer.weights import load_judge
 
 MULTIPLY_ADDS = 240_768
@@ -33,15 +33,13 @@ def main() -> None:
     print(f"{torch.get_num_threads()} threads, {options.dtype}: convolutions of this network do {rate / 1e9:.0f} GFLOP/s, forward and back")
     style = [level.statistics() for level in moments(network, torch.rand(1, 3, 256, 256))]
     for side in options.sizes:
-        content, picture = torch.rand(2, 1, 3, side, side).unbind()
         before = peak()
-        judgement = Judgement(network, content, [None])
-        seconds = best(lambda j=judgement, p=picture: j(p, Demand([style], 2.0)), options.repeats if side <= 512 else 2)
+        seconds = best(judging(network, style, side), options.repeats if side <= 512 else 2)
         share = 4 * MULTIPLY_ADDS * side**2 / seconds / rate
         more = peak() - before
         print(f"{side:5d} x {side}: {seconds:.3f} s an iteration, {share:.0%} of that rate; {more:.0f} MB more at the peak")
         if side == 512:
-            half = best(lambda: judged(network, style, 256), options.repeats)
+            half = best(judging(network, style, 256), options.repeats)
             for quality in ("draft", "good"):
                 _, coarse, fine = ITERATIONS[quality]
                 print(f"      {quality}: {coarse * half + fine * seconds:.0f} s at 512 x 512")
@@ -63,9 +61,11 @@ def moments(network: LossNetwork, image: torch.Tensor) -> list:
     return list(Judgement(network, image, [None]).content.levels[0])[: len(LEVEL_STRIDES)]
 
 
-def judged(network: LossNetwork, style: list, side: int) -> None:
-    content = torch.rand(1, 3, side, side)
-    Judgement(network, content, [None])(content, Demand([style], 2.0))
+def judging(network: LossNetwork, style: list, side: int) -> Callable[[], object]:
+    """One iteration, of a picture whose content was looked at before."""
+    content, picture = torch.rand(2, 1, 3, side, side).unbind()
+    judgement, demand = Judgement(network, content, [None]), Demand([style], Finish.style_weight)
+    return lambda: judgement(picture, demand)
 
 
 def best(work: Callable[[], object], repeats: int) -> float:

@@ -73,7 +73,7 @@ def test_it_downloads_its_judge_once_and_paints_what_the_library_paints(fresh, j
     assert len(kept) == 1
 
 
-def test_regions_masks_and_a_start(fresh):
+def test_a_mask_and_a_start(fresh):
     graph = prompt(start=["2", 0], mask=["5", 0])
     graph["5"] = {"class_type": "SolidMask", "inputs": {"value": 1.0, "width": 80, "height": 96}}
     assert not fresh.run(graph).error

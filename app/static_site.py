@@ -68,8 +68,7 @@ def _build(folder: Path, npm: str, write_model: Callable[[Path], object]) -> Non
         shutil.copy(sample_path(name), public / "samples")
     for name in preset_names():
         shutil.copy(_THUMBNAILS / f"{name}.jpg", public / "thumbnails")
-    content = {"firstPreset": FIRST_PRESET, "samples": sample_names()}
-    (public / "content.json").write_text(json.dumps(content), encoding="utf-8")
+    (public / "content.json").write_text(_content(), encoding="utf-8")
     installed = _SOURCES / "node_modules"
     if installed.is_dir():  # in a checkout where somebody works on the page
         (folder / "node_modules").symlink_to(installed, target_is_directory=True)
@@ -77,6 +76,11 @@ def _build(folder: Path, npm: str, write_model: Callable[[Path], object]) -> Non
         _run(folder, npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund")
     _run(folder, npm, "run", "check")
     _run(folder, npm, "run", "build")
+
+
+def _content() -> str:
+    """What the page begins with."""
+    return json.dumps({"firstPreset": FIRST_PRESET, "samples": sample_names()})
 
 
 def _run(folder: Path, *command: str) -> None:
@@ -88,9 +92,9 @@ def _run(folder: Path, *command: str) -> None:
 
 def _stamp() -> str:
     """A hash of all that the page is built from."""
-    folders = (_SOURCES, _PACKAGE / "export", _WEIGHTS / "presets")
+    folders = (_SOURCES, _PACKAGE / "adain", _PACKAGE / "export", _WEIGHTS / "presets", _WEIGHTS / "samples", _THUMBNAILS)
     files = [_WEIGHTS / "adain-lite.safetensors", *(file for folder in folders for file in _source_files(folder))]
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(_content().encode())
     for file in files:
         digest.update(file.relative_to(_PACKAGE).as_posix().encode())
         digest.update(file.read_bytes())

@@ -15,7 +15,7 @@ export interface Choice {
 const OWN = '' // the kind of the visitor's own
 
 export class Gallery {
-  private readonly cards = new Map<string, HTMLElement>()
+  private readonly cards = new Map<string, { card: HTMLElement; words: () => string }>()
   private readonly groups = new Map<string, HTMLElement>()
 
   constructor(
@@ -29,6 +29,7 @@ export class Gallery {
     this.group(OWN).append(this.ownCard())
     onLanguage(() => {
       for (const [kind, group] of this.groups) group.previousElementSibling!.textContent = nameOf(kind)
+      this.filter()
     })
   }
 
@@ -37,18 +38,18 @@ export class Gallery {
     card.type = 'button'
     card.className = 'card'
     card.dataset.name = choice.name
-    card.dataset.words = `${choice.name} ${choice.title} ${choice.artist} ${choice.kind} ${nameOf(choice.kind)}`.toLowerCase()
     card.setAttribute('aria-pressed', 'false')
     card.append(picture(choice.picture), line('b', choice.title), line('small', choice.artist))
     card.addEventListener('click', () => this.choose(choice))
-    this.cards.set(choice.name, card)
+    const { name, title, artist, kind } = choice
+    this.cards.set(name, { card, words: () => `${name} ${title} ${artist} ${kind} ${nameOf(kind)}`.toLowerCase() })
     this.group(choice.kind).append(card)
     this.filter()
   }
 
   /** Mark what is chosen. */
   mark(names: readonly string[]): void {
-    for (const [name, card] of this.cards) card.setAttribute('aria-pressed', String(names.includes(name)))
+    for (const [name, { card }] of this.cards) card.setAttribute('aria-pressed', String(names.includes(name)))
   }
 
   private group(kind: string): HTMLElement {
@@ -80,8 +81,8 @@ export class Gallery {
   private filter(): void {
     const words = this.search.value.toLowerCase().split(/\s+/)
     let found = 0
-    for (const card of this.cards.values()) {
-      card.hidden = !words.every(word => card.dataset.words!.includes(word))
+    for (const { card, words: own } of this.cards.values()) {
+      card.hidden = !words.every(word => own().includes(word))
       if (!card.hidden) found++
     }
     for (const group of this.groups.values()) {

@@ -26,26 +26,28 @@ export class Live {
 
   /** Paint what the camera sees; ends when it is closed, and closes it where a frame cannot be painted. */
   async run(): Promise<void> {
+    const { camera } = this
     try {
-      await this.frames()
+      if (camera) await this.frames(camera)
     } catch (error) {
+      if (this.camera !== camera) return // it was closed meanwhile
       this.close()
       throw error
     }
   }
 
-  private async frames(): Promise<void> {
+  private async frames(camera: Camera): Promise<void> {
     let rate = 0
-    while (this.camera) {
+    while (this.camera === camera) {
       const began = performance.now()
-      const { pixels, canvas } = this.camera.frame()
+      const { pixels, canvas } = camera.frame()
       const painting = this.paint(pixels)
       if (!painting) {
         await new Promise(resolve => setTimeout(resolve, PAUSE))
         continue
       }
       const painted = await painting
-      if (!this.camera) return
+      if (this.camera !== camera) return
       this.compare.beginFrame(canvas, pixels.width, pixels.height)
       this.compare.show(painted)
       const now = 1000 / (performance.now() - began)
@@ -62,15 +64,18 @@ export class Live {
   }
 
   close(): void {
-    this.camera?.close()
+    if (!this.camera) return
+    this.camera.close()
     this.camera = null
     this.show()
   }
 
   private show(): void {
+    const here = ['live', 'sources'].some(row => $(row).contains(document.activeElement))
     $('live').hidden = !this.camera
     $('sources').hidden = !!this.camera
     document.body.dataset.live = this.camera ? 'yes' : ''
+    if (here) $(this.camera ? 'take' : 'camera').focus() // the button that took the place of the one that is gone
     sayNothing()
   }
 }

@@ -2,6 +2,7 @@
 
 import { Compare } from './compare'
 import { $ } from './dom'
+import { fetched } from './fetched'
 import { type Choice, Gallery, Slots } from './gallery'
 import { Live } from './live'
 import { keepEverything, register } from './offline'
@@ -9,16 +10,14 @@ import { type Look } from './paint'
 import { Painter } from './painter'
 import { listenForFiles, sample, showSamples } from './photographs'
 import { read } from './pictures'
-import { fitted } from './resample'
 import { Saving } from './saving'
 import { type Engine } from './session'
-import { guarded, notice, noticeNothing, sayAgain, tell } from './status'
+import { guarded, notice, noticeNothing, sayAgain, sayNothing, tell } from './status'
 import { fill, type Language, language, languages, onLanguage, setLanguage, strings, translate } from './strings'
 import { blend } from './style'
+import { DRAFT, VIEW, View } from './view'
 
-const VIEW = 768 // pixels of the longer side of what is shown,
-const DRAFT = 384 // and while a slider is dragged
-
+$('stuck').remove()
 const painter = new Painter()
 const compare = new Compare($('stage'), $('handle'), $('before'), $('after'))
 const gallery = new Gallery($('gallery'), $('search'), $('nothing'), choose, file => guarded(() => bringPainting(file)))
@@ -26,8 +25,9 @@ const slots = new Slots($('slots'), () => {
   chosen[1] = null
   styleChanged()
 })
+const view = new View(painter, compare, () => (engine && !live.isOpen ? look() : null), showSizes)
 const saving = new Saving(painter, VIEW, () => {
-  const now = look()
+  const [now, photo] = [look(), view.photograph]
   return now && photo && { photo, look: now, style: chosen[0]!.name }
 })
 const live = new Live(compare, frame => {
@@ -38,11 +38,10 @@ const strength = $<HTMLInputElement>('strength')
 const weight = $<HTMLInputElement>('weight')
 
 const chosen: [Choice | null, Choice | null] = [null, null]
-let photo: { name: string; width: number; height: number } | null = null
 let engine: Engine | null = null
 let touched = false // whether the visitor has done anything
 
-// Painting
+// The styles and their sliders
 
 function look(): Look | null {
   const [first, second] = chosen
@@ -52,39 +51,6 @@ function look(): Look | null {
   return { style, strength: Number(strength.value) }
 }
 
-let wanted = 0
-let busy = false
-let paintings = 0
-
-/** Paint the view with its longer side of `side` pixels; if something is being painted, then after it, and only what was asked last. */
-async function repaint(side: number): Promise<void> {
-  wanted = side
-  document.body.dataset.painted = ''
-  if (busy || live.isOpen || !photo || !engine) return
-  busy = true
-  $('busy').hidden = false
-  await guarded(async () => {
-    try {
-      while (wanted && photo && engine && look() && !live.isOpen) {
-        const now = wanted
-        wanted = 0
-        const began = performance.now()
-        if (now === VIEW) tell('painting')
-        compare.show(await painter.ask('paint', { subject: now, look: look()! }))
-        if (now === VIEW && !wanted) painted(performance.now() - began)
-      }
-    } finally {
-      busy = false
-      $('busy').hidden = true
-    }
-  })
-}
-
-function painted(milliseconds: number): void {
-  tell('painted', { seconds: (milliseconds / 1000).toFixed(milliseconds < 950 ? 2 : 1) })
-  document.body.dataset.painted = String(++paintings)
-}
-
 function styleChanged(): void {
   const control = $('weight-control')
   if (chosen[1] && control.hidden) weight.value = '50'
@@ -92,7 +58,7 @@ function styleChanged(): void {
   showValues()
   slots.show(chosen)
   gallery.mark(chosen.flatMap(choice => (choice ? [choice.name] : [])))
-  repaint(VIEW)
+  view.repaint(VIEW)
 }
 
 function choose(choice: Choice): void {
@@ -107,51 +73,54 @@ function showValues(): void {
 }
 
 for (const slider of [strength, weight]) {
+  let drafted = false
   slider.addEventListener('input', () => {
-    touched = true
+    touched = drafted = true
     showValues()
-    repaint(DRAFT)
+    view.repaint(DRAFT)
   })
-  slider.addEventListener('change', () => repaint(VIEW))
+  // Browsers tell of no change where a slider that was dragged is let go in its old place.
+  for (const end of ['change', 'pointerup', 'pointercancel', 'blur']) {
+    slider.addEventListener(end, () => {
+      if (drafted) view.repaint(VIEW)
+      drafted = false
+    })
+  }
 }
 
 // The photograph and a painting of one's own
 
-async function bringPhoto(file: Blob, name?: string): Promise<void> {
+async function bringPhoto(file: Blob | Promise<Blob>, name?: string): Promise<void> {
   tell('reading')
-  const { bitmap, name: plain, animated, reducedFrom } = await read(file, name)
-  live.close()
-  await usePhoto(bitmap, plain)
-  if (animated) notice('animated')
-  if (reducedFrom && photo) notice('reduced', { ...reducedFrom, newWidth: photo.width, newHeight: photo.height })
-}
-
-async function usePhoto(bitmap: ImageBitmap, name: string): Promise<void> {
-  const { width, height } = bitmap
-  const view = fitted(bitmap, VIEW)
-  photo = null
-  document.body.dataset.painted = ''
-  saving.offerNothing()
-  compare.begin(bitmap, view.width, view.height)
+  const reading = Promise.resolve(file).then(blob => read(blob, name))
+  const shown = await view.bring(reading.then(picture => {
+    live.close()
+    return picture
+  }))
+  if (!shown) return
+  if (!engine) tell('loading')
+  const { animated, reducedFrom } = await reading
   noticeNothing()
-  await painter.ask('photo', { bitmap }, { transfer: [bitmap] })
-  photo = { name, width, height }
-  showSizes()
-  repaint(VIEW)
+  const { width, height } = view.photograph!
+  if (animated) notice('animated')
+  if (reducedFrom) notice('reduced', { ...reducedFrom, newWidth: width, newHeight: height })
 }
 
 function showSizes(): void {
-  if (photo) saving.offer(photo, !!engine)
+  if (view.photograph) saving.offer(view.photograph, !!engine)
+  else saving.offerNothing()
 }
 
 async function bringPainting(file: File): Promise<void> {
   touched = true
   tell('measuring')
-  const { bitmap, name } = await read(file, file.name)
+  const { bitmap, name, animated } = await read(file, file.name)
   const style = await painter.ask('measure', { bitmap }, { transfer: [bitmap] })
   const choice = { name: `own ${++own}`, title: name, artist: '', kind: '', picture: URL.createObjectURL(file), style }
   gallery.add(choice)
   choose(choice)
+  if (animated) notice('animatedStyle')
+  if (live.isOpen) sayNothing() // the frames go on
 }
 
 let own = 0
@@ -163,35 +132,39 @@ function photoGiven(file: File): void {
 
 listenForFiles(photoGiven, file => guarded(() => bringPainting(file)))
 
-const bringSample = async (name: string) => bringPhoto(await sample(name), name)
+const bringSample = (name: string) => bringPhoto(sample(name), name)
 
 // The camera
 
 let samples: string[] = []
+let asking = false // the visitor has not answered the browser yet
 
 $('camera').addEventListener('click', () => guarded(async () => {
-  touched = true
-  const button = $<HTMLButtonElement>('camera')
-  button.disabled = true // until the visitor has answered the browser
-  try {
-    await live.open()
-  } finally {
-    button.disabled = false
-  }
+  if (asking) return
+  touched = asking = true
+  await live.open().finally(() => (asking = false))
+  await view.putAside()
   try {
     await live.run()
   } catch (error) {
-    await bringSample(samples[0]) // or the last frame would stay beside a photograph that it is not
+    await afterCamera() // or the last frame would stay beside a photograph that it is not
     throw error
   }
 }))
 
-$('take').addEventListener('click', () => guarded(async () => usePhoto(await live.take(), 'camera')))
+$('take').addEventListener('click', () => guarded(async () => {
+  noticeNothing()
+  await view.bring(live.take().then(bitmap => ({ bitmap, name: 'camera' })))
+}))
 
 $('close').addEventListener('click', () => {
   live.close()
-  guarded(() => bringSample(samples[0]))
+  guarded(afterCamera)
 })
+
+async function afterCamera(): Promise<void> {
+  if (!view.bringBack()) await bringSample(samples[0])
+}
 
 // The beginning
 
@@ -204,21 +177,21 @@ function showLanguages(): void {
 
 function showEngine(): void {
   if (!engine) return
-  const { webgpu, threads, oneThread, noHeaders } = strings().engine
-  const one = self.crossOriginIsolated ? oneThread : noHeaders
+  const { webgpu, threads, oneThread, noHeaders, insecure } = strings().engine
+  const one = self.crossOriginIsolated ? oneThread : self.isSecureContext ? noHeaders : insecure
   $('engine').textContent = engine.kind === 'webgpu' ? webgpu : engine.threads > 1 ? fill(threads, { threads: engine.threads }) : one
 }
 
 async function begin(): Promise<void> {
   await register(() => !touched)
   tell('loading')
-  const content = (await (await fetch('content.json')).json()) as { firstPreset: string; samples: string[] }
+  const content = (await (await fetched('content.json')).json()) as { firstPreset: string; samples: string[] }
   samples = content.samples
   showSamples(samples, name => {
     touched = true
     guarded(() => bringSample(name))
   })
-  const first = bringSample(samples[0])
+  if (!view.isGiven) guarded(() => bringSample(samples[0]))
   const opened = await painter.ask('open', { base: document.baseURI })
   engine = opened.engine
   showEngine()
@@ -227,7 +200,6 @@ async function begin(): Promise<void> {
     gallery.add(choice)
     if (preset.name === content.firstPreset) chosen[0] ??= choice
   }
-  await first
   showSizes()
   styleChanged()
 }

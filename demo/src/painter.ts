@@ -16,12 +16,15 @@ export class Painter {
   private readonly worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' })
   private readonly waiting = new Map<number, Waiting>()
   private count = 0
+  private absent: Problem | null = null
 
   constructor() {
     this.worker.onmessage = ({ data }: MessageEvent<Reply>) => this.hear(data)
     this.worker.onerror = event => {
       event.preventDefault()
-      for (const one of this.waiting.values()) one.reject(new Problem('engine', event.message))
+      // What a script throws has words; a script that cannot be loaded has none, and will never answer.
+      if (!event.message) this.absent = new Problem('missing', 'the worker')
+      for (const one of this.waiting.values()) one.reject(this.absent ?? new Problem('engine', event.message))
       this.waiting.clear()
     }
   }
@@ -32,6 +35,7 @@ export class Painter {
     asked: Requests[K]['asked'],
     { transfer = [], progress, signal }: { transfer?: Transferable[]; progress?: (share: number) => void; signal?: AbortSignal } = {}
   ): Promise<Requests[K]['answer']> {
+    if (this.absent) return Promise.reject(this.absent)
     const id = ++this.count
     signal?.addEventListener('abort', () => this.worker.postMessage({ id, kind: 'cancel' }))
     return new Promise((resolve, reject) => {

@@ -1,6 +1,7 @@
 // Where photographs and paintings come from: the file button, files dropped and pasted, and samples.
 
 import { $ } from './dom'
+import { fetched } from './fetched'
 import { onLanguage, strings } from './strings'
 
 /** Hand on every file that the visitor gives: those dropped over the styles as a painting, all others as a photograph. */
@@ -48,6 +49,6 @@ export function showSamples(names: readonly string[], chosen: (name: string) => 
   $('samples').append(...buttons)
 }
 
-export const sample = async (name: string): Promise<Blob> => (await fetch(addressOf(name))).blob()
+export const sample = async (name: string): Promise<Blob> => (await fetched(addressOf(name))).blob()
 
 const addressOf = (name: string) => `samples/${name}.jpg`

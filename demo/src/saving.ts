@@ -6,10 +6,11 @@ import { type Painter } from './painter'
 import { fitted } from './resample'
 import { guarded, tell } from './status'
 import { strings } from './strings'
+import { type Photograph } from './view'
 
 /** What is downloaded: a photograph by its name and size, painted with a look, in a file named for both. */
 export interface Wanted {
-  photo: { name: string; width: number; height: number }
+  photo: Photograph
   look: Look
   style: string
 }
@@ -57,7 +58,7 @@ export class Saving {
       const progress = (share: number) => (this.progress.value = share)
       const file = await this.painter.ask('save', { side, look }, { progress, signal: this.going.signal })
       download(file, `${photo.name}-${style.replace(/\W+/g, '-')}.png`)
-      tell('saved', { ...fitted(photo, side) })
+      tell('saved', fitted(photo, side))
     } finally {
       this.going = null
       this.show()

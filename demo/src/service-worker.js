@@ -4,12 +4,14 @@
 // are filled in by scripts/service-worker.mjs.
 
 const VERSION = __VERSION__
-const FILES = __FILES__
+const FILES = __FILES__ // what every page needs,
+const MORE = __MORE__ // and what is fetched by those pages alone that use it
 
-const PREFIX = `adain ${self.registration.scope} ` // other pages of the same host have caches too
+const SCOPE = self.registration.scope
+const PREFIX = `adain ${SCOPE} ` // other pages of the same host have caches too
 const CACHE = PREFIX + VERSION
-
-self.addEventListener('install', () => self.skipWaiting())
+const OWN = new Set([...FILES, ...MORE].map(addressOf))
+const FRESH = { cache: 'no-cache' } // the browser's own cache may hold files of another version
 
 self.addEventListener('activate', event => {
   const old = async () => {
@@ -19,35 +21,38 @@ self.addEventListener('activate', event => {
 })
 
 self.addEventListener('fetch', event => {
-  const url = new URL(event.request.url)
-  if (event.request.method === 'GET' && url.href.startsWith(self.registration.scope)) event.respondWith(answer(event))
+  const address = event.request.url.split(/[?#]/)[0].replace(/\/index\.html$/, '/')
+  // What else is at this address, now or later, is not this page's.
+  if (event.request.method === 'GET' && OWN.has(address)) event.respondWith(answer(event, address))
 })
 
 self.addEventListener('message', event => {
   if (event.data === 'keep everything') event.waitUntil(keepEverything().then(told => event.source.postMessage({ kept: told })))
 })
 
-async function answer(event) {
-  const key = event.request.mode === 'navigate' ? self.registration.scope : event.request.url.split('#')[0]
+async function answer(event, address) {
   const cache = await caches.open(CACHE).catch(() => null) // storage may be denied, or full
-  const known = await cache?.match(key).catch(() => undefined)
+  const known = await cache?.match(address).catch(() => undefined)
   if (known) return isolated(known)
-  const fresh = await fetch(event.request)
-  if (cache && fresh.status === 200) event.waitUntil(cache.put(key, fresh.clone()).catch(() => {}))
+  const fresh = await fetch(address, FRESH)
+  if (cache && fresh.status === 200) event.waitUntil(cache.put(address, fresh.clone()).catch(() => {}))
   return isolated(fresh)
 }
 
 async function keepEverything() {
   try {
     const cache = await caches.open(CACHE)
-    for (const name of FILES) {
-      const url = new URL(name, self.registration.scope).href
-      if (!(await cache.match(url))) await cache.add(new Request(url, { cache: 'no-cache' }))
+    for (const address of FILES.map(addressOf)) {
+      if (!(await cache.match(address))) await cache.add(new Request(address, FRESH))
     }
     return true
   } catch {
     return false
   }
+}
+
+function addressOf(name) {
+  return new URL(name, SCOPE).href
 }
 
 function isolated(response) {

@@ -1,6 +1,7 @@
 // The model: four graphs in ONNX Runtime, on the GPU where the browser has WebGPU, else in WebAssembly. Runs in the worker.
 
 import type * as Ort from 'onnxruntime-web'
+import { fetched } from './fetched'
 import { Problem } from './problem'
 import { type Style } from './style'
 
@@ -112,12 +113,6 @@ async function runtime(script: string, core: string, base: string): Promise<type
   ort.env.wasm.wasmPaths = { mjs: at(`${core}.mjs`).href }
   ort.env.wasm.numThreads = self.crossOriginIsolated ? Math.min(8, navigator.hardwareConcurrency || 1) : 1
   return ort
-}
-
-async function fetched(url: URL): Promise<Response> {
-  const answer = await fetch(url).catch(() => null)
-  if (!answer?.ok) throw new Problem('missing', `${url.pathname}: ${answer?.status ?? 'no answer'}`)
-  return answer
 }
 
 const bytes = async (answer: Response) => new Uint8Array(await answer.arrayBuffer())

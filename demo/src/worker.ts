@@ -12,8 +12,9 @@ const STYLE_SIDE = 512 // pixels of the shorter side of a painting: larger ones 
 
 const port = self as unknown as Worker // in which TypeScript's library sees a window
 
-let model: Promise<Model>
-let photo: Photo
+let modelOpened: (model: Promise<Model>) => void
+const model = new Promise<Model>(resolve => (modelOpened = resolve)) // for what is asked before it is there
+let photo: Promise<Photo> // the one given last, however long it takes
 const running = new Map<number, AbortController>()
 
 port.onmessage = async ({ data: request }: MessageEvent<Request>) => {
@@ -36,19 +37,20 @@ type Asked = Exclude<Request, { kind: 'cancel' }>
 async function answer(request: Asked, signal: AbortSignal, progress: (share: number) => void): Promise<Requests[keyof Requests]['answer']> {
   switch (request.kind) {
     case 'open': {
-      model = opened(request.base)
+      modelOpened(opened(request.base))
       const { engine, facts } = await model
       return { engine, presets: facts.presets }
     }
     case 'photo':
-      photo = await Photo.of(request.bitmap)
+      photo = Photo.of(request.bitmap)
+      await photo
       return
     case 'paint':
-      return painted(sourceFor(request.subject), request.look)
+      return painted(await sourceFor(request.subject), request.look)
     case 'measure':
       return measure(await model, (await Photo.of(request.bitmap)).at(STYLE_SIDE, 'short'))
     case 'save':
-      return saved(photo.at(request.side), request.look, signal, progress)
+      return saved((await photo).at(request.side), request.look, signal, progress)
   }
 }
 
@@ -66,7 +68,8 @@ async function opened(base: string): Promise<Model> {
   }
 }
 
-const sourceFor = (subject: Subject): Source => (typeof subject === 'number' ? photo.at(subject) : sourceOf(subject, true))
+const sourceFor = async (subject: Subject): Promise<Source> =>
+  typeof subject === 'number' ? (await photo).at(subject) : sourceOf(subject, true)
 
 async function painted(source: Source, look: Look): Promise<Pixels> {
   const { width, height } = source

@@ -56,7 +56,7 @@ def browser(site):
     playwright = pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright: pip install .[test]")
     with playwright.sync_playwright() as started:
         flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-        flags += ["--use-fake-device-for-media-stream"]
+        flags += ["--use-fake-device-for-media-stream", "--host-resolver-rules=MAP adain.test 127.0.0.1"]
         browser = started.chromium.launch(executable_path=find_chromium(), args=flags)
         yield browser
         browser.close()

@@ -7,7 +7,7 @@ import samples
 from adain_style_transfer import adain, weights
 from adain_style_transfer.adain.media.images import to_pil
 from PIL import Image
-from static_page.visits import open_photo
+from static_page.visits import open_photo, painted, plain_server, serving, visit
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +21,7 @@ def bad(tmp_path_factory):
     (folder / "empty.jpg").write_bytes(b"")
     (folder / "phone.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + data)
     (folder / "scan.tif").write_bytes(b"II*\0" + data)
+    (folder / "camera.cr2").write_bytes(b"II*\0\x10\0\0\0CR" + data)
     return folder
 
 
@@ -32,6 +33,7 @@ def bad(tmp_path_factory):
         ("empty.jpg", "This file is empty"),
         ("phone.heic", "cannot read HEIC photographs. Save it as JPEG"),
         ("scan.tif", "cannot read TIFF"),
+        ("camera.cr2", "cannot read raw photographs"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_said(page, bad, files, name, words):
@@ -50,6 +52,39 @@ def test_of_what_moves_the_first_picture_is_painted(page, files):
         assert "Its first image is painted" in page.inner_text("#notice")
     open_photo(page, files / "photo.png")
     assert not page.locator("#notice").is_visible()
+    page.locator("#own").set_input_files(files / "moving.gif")
+    page.locator("#notice", has_text="Its first image is the style").wait_for()
+
+
+def test_larger_photographs_than_a_browser_holds(page, files):
+    Image.new("RGB", (12_000, 9_000), "#808060").save(files / "huge.jpg")
+    open_photo(page, files / "huge.jpg")
+    assert "12000 × 9000 pixels, more than a browser holds. It is painted at 11547 × 8660" in page.inner_text("#notice")
+    open_photo(page, files / "photo.png")
+
+
+def test_of_two_photographs_the_last_one_stays(page, files):
+    """However long the first one takes to be read."""
+    Image.open(weights.samples.sample_path("coffee")).resize((9000, 6700)).save(files / "slow.jpg")
+    page.locator("#file").set_input_files(files / "slow.jpg")
+    open_photo(page, files / "photo.png")
+    page.wait_for_timeout(5000)
+    assert page.locator("#size option").all_inner_texts() == ["300 × 211 (full size)"]
+    assert page.locator("#after").evaluate("canvas => [canvas.width, canvas.height]") == [300, 211]
+
+
+def test_pictures_that_come_before_the_model(site, browser, files):
+    """A photograph is not replaced by the page's own, and a painting waits for what measures it."""
+    late = ["content.json", "model.json"]
+    with serving(plain_server(site, late)) as address, visit(browser, address, service_workers="block") as page:
+        page.locator("#file").set_input_files(files / "photo.png")
+        page.locator("#own").set_input_files(files / "art.png")
+        page.wait_for_selector(".card[data-name^=own][aria-pressed=true]", timeout=60_000)
+        page.wait_for_selector(".card[data-name=red-horse]", timeout=60_000)
+        painted(page)
+        assert page.locator("#size option").all_inner_texts() == ["300 × 211 (full size)"]
+        assert page.locator(".card[data-name=red-horse]").get_attribute("aria-pressed") == "false"
+        page.said[:] = [line for line in page.said if "Service Worker" not in line]
 
 
 def test_photographs_of_phones(page, files):

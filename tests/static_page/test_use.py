@@ -43,6 +43,34 @@ def test_axe_finds_nothing(site, browser, scheme):
         assert "color-contrast" in [one["id"] for one in found["passes"]]
 
 
+@pytest.mark.parametrize("width", [320, 390, 820])
+def test_nothing_hangs_over_on_phones_and_tablets(site, browser, width):
+    with serving(static_server(site, "127.0.0.1", 0)) as address:
+        for locale in ("en-US", "ja-JP"):
+            with visit(browser, address, viewport={"width": width, "height": 800}, locale=locale) as page:
+                painted(page)
+                assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+def test_a_slider_that_is_let_go_where_it_was(page):
+    """While it is dragged a draft is shown; not after."""
+    page.locator(".sample").nth(0).click()
+    painted(page)
+    sides = "canvas => Math.max(canvas.width, canvas.height)"
+    whole = page.locator("#after").evaluate(sides)
+    box = page.locator("#strength").bounding_box()
+    middle, height = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(middle, height)
+    page.mouse.down()
+    page.mouse.move(middle + 60, height)
+    page.wait_for_selector("#strength-value:not(:text-is('1.00'))")
+    page.mouse.move(middle, height)
+    page.wait_for_selector("#strength-value:text-is('1.00')")
+    page.mouse.up()
+    painted(page)
+    assert page.locator("#after").evaluate(sides) == whole > 384
+
+
 def test_it_speaks_the_visitors_language(site, browser):
     with serving(static_server(site, "127.0.0.1", 0)) as address:
         for locale, words in (("zh-CN", "打开照片"), ("ja-JP", "写真を開く"), ("de-DE", "Open a photograph")):
@@ -56,6 +84,10 @@ def test_it_speaks_the_visitors_language(site, browser):
                 page.locator("#problem", has_text="画像ではありません").wait_for()
                 page.locator("#language").select_option("en")
                 assert "This is not a picture" in page.inner_text("#problem")
+                page.locator("#search").fill("浮世絵")
+                assert page.locator("#nothing").is_visible()
+                page.locator("#language").select_option("ja")
+                assert page.locator("#gallery button.card:visible").count() == 3
 
 
 def test_the_camera(site, browser):
@@ -67,6 +99,24 @@ def test_the_camera(site, browser):
         page.locator("#take").click()
         page.wait_for_selector("#sources:visible")
         assert download(page).suggested_filename == "camera-red-horse.png"
+
+
+def test_a_camera_that_is_closed(site, browser, files):
+    """The visitor's photograph is there again; meanwhile it cannot be downloaded, and the keyboard stays where it was."""
+    focus = "document.activeElement.id"
+    with serving(static_server(site, "127.0.0.1", 0)) as address, visit(browser, address, permissions=["camera"]) as page:
+        painted(page)
+        open_photo(page, files / "photo.png")
+        before = page.locator("#after").evaluate("canvas => canvas.toDataURL()")
+        for _ in range(2):  # and again, within a frame
+            page.locator("#camera").press("Enter")
+            page.locator("#rate", has_text="pictures a second").wait_for(timeout=60_000)
+            assert page.evaluate(focus) == "take" and not page.locator("#save").is_visible()
+            page.locator("#close").press("Enter")
+            assert page.evaluate(focus) == "camera"
+        painted(page)
+        assert page.locator("#after").evaluate("canvas => canvas.toDataURL()") == before
+        assert download(page).suggested_filename.startswith("photo-")
 
 
 def test_a_camera_whose_pictures_cannot_be_painted(site, browser):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 from urllib.parse import urlsplit
 
 import pytest
 from adain_style_transfer import adain, weights
+from adain_style_transfer.app import static_site
 from adain_style_transfer.app.static_server import static_server
 from adain_style_transfer.cli import main as cli
 from static_page.visits import THREADS, choose, difference, painted, plain_server, serving, visit
@@ -47,6 +50,75 @@ def test_in_a_folder_of_a_host_that_sends_no_headers(site, browser, tmp_path):
             page.said.remove("warning: Service Worker registration blocked by Playwright")
 
 
+def test_what_else_is_at_its_address_is_not_its_own(altered, browser):
+    """Such as `adain app`, served there later: of that the browser asks the server, each time."""
+    other = altered / "other.html"
+    with serving(static_server(altered, "127.0.0.1", 0)) as address, visit(browser, address) as page:
+        page.get_by_text("This page now works without a network too.").wait_for(timeout=90_000)
+        for words in ("first", "second"):
+            other.write_text(f"<link rel=icon href=icon.svg>{words}")
+            os.utime(other, (0, len(words)))  # a date of its own, by which browsers ask
+            page.goto(f"{address}other.html")
+            assert page.inner_text("body") == words
+
+
+def test_a_new_version_is_there_when_the_page_is_opened_again(altered, browser):
+    """Even on a host whose files may be kept for a while: the new page is not made of old files."""
+    with serving(plain_server(altered)) as address, visit(browser, address) as page:
+        page.get_by_text("This page now works without a network too.").wait_for(timeout=90_000)
+        for name, before, after in (
+            ("index.html", "<noscript>", "<i>newer</i><noscript>"),
+            ("sw.js", "const VERSION", "/* newer */ const VERSION"),
+        ):
+            file = altered / name
+            file.write_text(file.read_text().replace(before, after))
+        script = altered / "sw.js"
+        script.write_text(re.sub(r'(VERSION = ")\w+', r"\1newer", script.read_text()))
+        context, shown = page.context, []
+        for _ in range(2):
+            page.close()
+            page = context.new_page()
+            page.goto(address)
+            painted(page)
+            shown.append(page.locator("i", has_text="newer").count())
+            page.evaluate("async () => (await navigator.serviceWorker.getRegistration()).update()")
+            page.wait_for_timeout(1000)
+        assert shown == [0, 1]
+
+
+def test_where_pages_are_not_secure(site, browser):
+    """Plain http, as in a network at home."""
+    with serving(static_server(site, "127.0.0.1", 0)) as address, visit(browser, address.replace("127.0.0.1", "adain.test")) as page:
+        painted(page)
+        assert "browsers give more only to pages with https" in page.inner_text("#engine")
+        page.locator("#camera").click()
+        page.locator("#problem", has_text="Browsers give the camera only to pages with https").wait_for()
+        page.said[:] = [line for line in page.said if "Cross-Origin-Opener-Policy header has been ignored" not in line]
+
+
+def test_opened_from_a_disk(site, browser):
+    with visit(browser, f"{site.as_uri()}/index.html") as page:
+        page.get_by_text("This page could not start").wait_for(timeout=15_000)
+        page.said.clear()
+
+
+STUB_OF_GPU = "Object.defineProperty(navigator, 'gpu', {value: {requestAdapter: async () => ({info: {}})}});"
+
+
+def test_a_gpu_that_cannot_paint(altered, browser):
+    """WebAssembly paints instead."""
+    (worker,) = (altered / "assets").glob("worker-*.js")
+    worker.write_text(STUB_OF_GPU + worker.read_text())
+    with serving(static_server(altered, "127.0.0.1", 0)) as address, visit(browser, address) as page:
+        asked = []
+        page.context.on("request", lambda request: asked.append(request.url))
+        page.reload()
+        painted(page)
+        assert page.inner_text("#engine").endswith(THREADS) and "WebAssembly" in page.inner_text("#engine")
+        assert any("jspi" in address for address in asked)  # it was tried
+        page.said[:] = [line for line in page.said if line != "error: Aborted()"]  # ONNX Runtime's word on it
+
+
 def test_where_storage_is_denied(site, browser):
     deny = """for (const name of ['localStorage', 'sessionStorage', 'caches'])
       Object.defineProperty(window, name, {get() { throw new DOMException('denied', 'SecurityError') }})
@@ -60,11 +132,18 @@ def test_where_storage_is_denied(site, browser):
         page.asked.discard(urlsplit(address).netloc)
 
 
-def test_where_files_of_the_model_are_missing(altered, browser):
-    (altered / "model" / "pixels.onnx").unlink()
-    with serving(static_server(altered, "127.0.0.1", 0)) as address, visit(browser, address) as page:
-        page.get_by_text("Files of this page’s model are missing on the server").wait_for(timeout=60_000)
-        assert [line for line in page.said if "404" not in line] == []
+@pytest.mark.parametrize("missing", ["model/pixels.onnx", "content.json", "samples/coffee.jpg", "assets/worker-*.js"])
+def test_where_files_are_missing(altered, browser, missing):
+    """The reason stays said when other files, which take longer, have come."""
+    (file,) = altered.glob(missing)
+    file.unlink()
+    late = ["coffee.jpg", "model.json"]
+    with serving(plain_server(altered, late)) as address, visit(browser, address, service_workers="block") as page:
+        said = page.get_by_text("Files of this page’s model are missing on the server")
+        said.wait_for(timeout=60_000)
+        page.wait_for_timeout(3000)
+        assert said.is_visible()
+        assert [line for line in page.said if "404" not in line and "Service Worker" not in line] == []
         page.said.clear()
 
 
@@ -113,6 +192,12 @@ def test_the_command_writes_the_page(site, models, tmp_path, capsys, monkeypatch
     assert "is there already" in capsys.readouterr().err
     assert cli(["app", "--out", str(tmp_path / "page")]) == 1
     assert "Add --static" in capsys.readouterr().err
+
+
+def test_a_page_is_built_anew_when_what_it_shows_changes(monkeypatch):
+    before = static_site._stamp()  # pyright: ignore[reportPrivateUsage]
+    monkeypatch.setattr(static_site, "FIRST_PRESET", "great-wave")
+    assert static_site._stamp() != before  # pyright: ignore[reportPrivateUsage]
 
 
 def test_without_npm(tmp_path, monkeypatch, capsys):

@@ -6,6 +6,7 @@ import functools
 import http.server
 import os
 import threading
+import time
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
@@ -27,15 +28,28 @@ def serving(server):
         thread.join()
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    """What GitHub Pages does: files, without any header of ours."""
+class Plain(http.server.SimpleHTTPRequestHandler):
+    """What GitHub Pages does: files that may be kept for ten minutes, without any header of ours. Names in `late` are slow."""
+
+    def __init__(self, *given, late, **more):
+        self._late = late
+        super().__init__(*given, **more)
+
+    def do_GET(self):
+        if self.path.rpartition("/")[2] in self._late:
+            time.sleep(2)
+        super().do_GET()
+
+    def end_headers(self):
+        self.send_header("Cache-Control", "max-age=600")
+        super().end_headers()
 
     def log_message(self, format, *_):
         pass
 
 
-def plain_server(folder):
-    return http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
+def plain_server(folder, late=()):
+    return http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Plain, directory=str(folder), late=late))
 
 
 @contextmanager

@@ -58,6 +58,7 @@ export const en = {
     saved: 'Downloaded: {width} × {height} pixels',
     cancelled: 'The download was cancelled.',
     animated: 'This picture moves. Its first image is painted.',
+    animatedStyle: 'This painting moves. Its first image is the style.',
     reduced: 'This photograph has {width} × {height} pixels, more than a browser holds. It is painted at {newWidth} × {newHeight}.',
     live: 'Camera, painted live: {rate} pictures a second',
     offline: 'This page now works without a network too.'
@@ -66,6 +67,7 @@ export const en = {
     webgpu: 'Painted by WebGPU, on this computer’s graphics processor.',
     threads: 'Painted by WebAssembly, {threads} threads.',
     oneThread: 'Painted by WebAssembly, one thread.',
+    insecure: 'Painted by WebAssembly, one thread: browsers give more only to pages with https. It works the same, more slowly.',
     noHeaders:
       'Painted by WebAssembly, one thread: the server does not send the headers (COOP and COEP) that allow more. It works the same, more slowly.'
   },

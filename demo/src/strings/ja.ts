@@ -60,6 +60,7 @@ export const ja: Strings = {
     saved: 'ダウンロードしました：{width} × {height} 画素',
     cancelled: 'ダウンロードを中止しました。',
     animated: '動く画像です。最初の 1 枚を描きます。',
+    animatedStyle: '動く絵です。最初の 1 枚をスタイルにします。',
     reduced: 'この写真は {width} × {height} 画素あり、ブラウザーで扱えません。{newWidth} × {newHeight} で描きます。',
     live: 'カメラをその場で描画：毎秒 {rate} 枚',
     offline: 'このページはネットワークなしでも使えるようになりました。'
@@ -68,6 +69,7 @@ export const ja: Strings = {
     webgpu: 'WebGPU（この機器のグラフィックス）で描いています。',
     threads: 'WebAssembly、{threads} スレッドで描いています。',
     oneThread: 'WebAssembly、1 スレッドで描いています。',
+    insecure: 'WebAssembly、1 スレッドで描いています。複数のスレッドは https のページでしか使えません。結果は同じで、遅いだけです。',
     noHeaders:
       'WebAssembly、1 スレッドで描いています。サーバーが複数スレッドに必要なヘッダー（COOP と COEP）を送っていません。結果は同じで、時間がかかります。'
   },

@@ -60,6 +60,7 @@ export const zh: Strings = {
     saved: '已下载：{width} × {height} 像素',
     cancelled: '下载已取消。',
     animated: '这是动态图片，只绘制第一帧。',
+    animatedStyle: '这幅画是动态图片，以第一帧为风格。',
     reduced: '这张照片有 {width} × {height} 像素，超出浏览器的容量，将以 {newWidth} × {newHeight} 绘制。',
     live: '相机实时绘制：每秒 {rate} 张',
     offline: '现在没有网络也能使用本页。'
@@ -68,6 +69,7 @@ export const zh: Strings = {
     webgpu: '由 WebGPU 在本机显卡上绘制。',
     threads: '由 WebAssembly 绘制，{threads} 个线程。',
     oneThread: '由 WebAssembly 绘制，单线程。',
+    insecure: '由 WebAssembly 绘制，单线程：浏览器只允许 https 页面使用多线程。结果相同，只是较慢。',
     noHeaders: '由 WebAssembly 绘制，单线程：服务器没有发送允许多线程的标头（COOP 和 COEP）。结果相同，只是较慢。'
   },
   problems: {

@@ -48,7 +48,8 @@ class Finisher:
                 raise ImageError("--resume goes on with very large pictures, and those cannot be refined. Leave it out.")
             return Finisher(options)
         if given := [f"--{name}" for name in ("style-weight", "start", "judge") if getattr(options, name.replace("-", "_"))]:
-            raise ImageError(f"{' and '.join(given)} belong to refining, but nothing is refined. Add --refine, or use `adain refine`.")
+            belong = f"{' and '.join(given)} {'belongs' if len(given) == 1 else 'belong'} to refining"
+            raise ImageError(f"{belong}, but nothing is refined. Add --refine, or use `adain refine`.")
         return None
 
     def __call__(self, content: Picture, look: Look) -> Tensor:

@@ -84,7 +84,7 @@ def test_what_is_refused_before_anything_is_painted(desk, words, sentence, monke
 def test_what_belongs_to_refining_is_refused_without_it(desk, tmp_path, option, capsys):
     words = ["stylize", str(desk / "photo.png"), "--style", "red-horse", option, "3", "-o", str(tmp_path / "out.png")]
     assert main(words) == 1
-    assert f"{option} belong to refining" in capsys.readouterr().err
+    assert f"{option} belongs to refining" in capsys.readouterr().err
 
 
 def test_a_start_is_never_written_over(desk, tmp_path, capsys):

@@ -45,11 +45,14 @@ export class View {
   /** Show what `reading` gives, unless another photograph is given meanwhile; whether it is shown. */
   async bring(reading: Promise<{ bitmap: ImageBitmap; name: string }>): Promise<boolean> {
     const turn = ++this.given
-    const { bitmap, name } = await reading
-    if (turn !== this.given) {
-      bitmap.close()
+    const picture = await reading.catch(error => {
+      if (turn === this.given) throw error
+    })
+    if (!picture || turn !== this.given) {
+      picture?.bitmap.close()
       return false
     }
+    const { bitmap, name } = picture
     const { width, height } = bitmap
     const view = fitted(bitmap, VIEW)
     this.photo = null
@@ -92,11 +95,11 @@ export class View {
 
   private async paintAll(): Promise<void> {
     for (let look = this.look(); this.wanted && this.photo && look; look = this.look()) {
-      const [side, turn, began] = [this.wanted, this.given, performance.now()]
+      const [side, photo, began] = [this.wanted, this.photo, performance.now()]
       this.wanted = 0
       if (side === VIEW) tell('painting')
       const pixels = await this.painter.ask('paint', { subject: side, look })
-      if (turn !== this.given || !this.look()) continue // it is no longer what is shown
+      if (photo !== this.photo || !this.look()) continue // it is no longer what is shown
       this.compare.show(pixels)
       if (side === VIEW && !this.wanted) this.painted(performance.now() - began)
     }

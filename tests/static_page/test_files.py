@@ -7,7 +7,7 @@ import samples
 from adain_style_transfer import adain, weights
 from adain_style_transfer.adain.media.images import to_pil
 from PIL import Image
-from static_page.visits import open_photo, painted, plain_server, serving, visit
+from static_page.visits import choose, open_photo, painted, plain_server, serving, visit
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +42,15 @@ def test_what_is_wrong_with_a_file_is_said(page, bad, files, name, words):
         page.locator("#problem", has_text=words).wait_for()
         open_photo(page, files / "photo.png")  # which takes the sentence away
         assert not page.locator("#problem").is_visible()
+
+
+def test_a_bad_file_stops_no_painting(page, bad, files):
+    open_photo(page, files / "photo.png")
+    before = page.locator("body").get_attribute("data-painted")
+    choose(page, "adele")
+    page.locator("#file").set_input_files(bad / "notes.png")
+    page.locator("#problem", has_text="This is not a picture").wait_for()
+    painted(page, before)
 
 
 def test_of_what_moves_the_first_picture_is_painted(page, files):

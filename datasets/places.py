@@ -55,6 +55,14 @@ class Place:
     def __getstate__(self) -> dict[str, str]:
         return {"url": self.url}
 
+    def check_folder(self) -> None:
+        """Raise DatasetError if it is on this machine, and no folder."""
+        if self.path is None or self.path.is_dir():
+            return
+        if self.path.exists():
+            raise DatasetError(f"{self.url} is a file. Give the folder that it lies in: all files of one kind in there are taken.")
+        raise DatasetError(f"There is no folder at {self.url}. Check the name.")
+
     def names(self) -> list[str]:
         """The names of all files, sorted; hidden ones are left out. Raises DatasetError if there is no such place."""
         if (root := self.path) is None:
@@ -64,8 +72,7 @@ class Place:
             except Exception as error:  # every file system has its own
                 raise DatasetError(f"{self.url} cannot be listed ({reason(error)}). Check the name and your access to it.") from error
             return sorted(name for name in found if not any(part.startswith(".") for part in name.split("/")))
-        if not root.is_dir():
-            raise DatasetError(f"There is no folder at {self.url}. Check the name.")
+        self.check_folder()
         found = []
         for parent, folders, files in os.walk(root, onerror=_closed, followlinks=True):
             folders[:] = sorted(folder for folder in folders if not folder.startswith(".") and not _leads_back(parent, folder))

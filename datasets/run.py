@@ -127,8 +127,7 @@ def begun(job: Job, measure: Callable[[], Named], options: Options, tell: Callab
 
 def _check_apart(source: Place, target: Place) -> None:
     """Raise DatasetError if one place lies in the other."""
-    if source.path is not None and not source.path.is_dir():
-        raise DatasetError(f"There is no folder at {source.url}. Check the name.")
+    source.check_folder()
     inner, outer = (_real(target), _real(source))
     if inner == outer or inner.startswith(outer.rstrip("/") + "/"):
         raise DatasetError(

@@ -368,6 +368,8 @@ def test_sources_and_targets_that_cannot_be(tree, tmp_path, styles):
     (empty / "a.txt").touch()
     refused(empty, tmp_path / "out", styles, "1 other files")
     refused(tmp_path / "missing", tmp_path / "out", styles, "no folder at")
+    (tmp_path / "shard.tar").touch()
+    refused(tmp_path / "shard.tar", tmp_path / "out", styles, "is a file. Give the folder")
     assert not (tmp_path / "out").exists()
     refused(tree, tree / "out", styles, "lies in the source")
     refused(tree, tree, styles, "lies in the source")

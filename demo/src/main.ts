@@ -202,6 +202,11 @@ async function begin(): Promise<void> {
   }
   showSizes()
   styleChanged()
+  // In WebAssembly the first picture needs 7 MB. What a GPU needs beside, 4 MB, can wait for it.
+  painter.ask('improve', { base: document.baseURI }).then(better => {
+    engine = better
+    showEngine()
+  }, () => {}) // the worker is gone, of which others tell
 }
 
 showLanguages()

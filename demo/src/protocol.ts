@@ -11,6 +11,8 @@ export type Subject = number | Pixels
 
 export interface Requests {
   open: { asked: { base: string }; answer: { engine: Engine; presets: Preset[] } }
+  /** Answered after the first picture, when what paints has been moved to the GPU, if there is one. */
+  improve: { asked: { base: string }; answer: Engine }
   photo: { asked: { bitmap: ImageBitmap }; answer: void }
   paint: { asked: { subject: Subject; look: Look }; answer: Pixels }
   measure: { asked: { bitmap: ImageBitmap }; answer: Style }

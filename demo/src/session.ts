@@ -1,4 +1,4 @@
-// The model: four graphs in ONNX Runtime, on the GPU where the browser has WebGPU, else in WebAssembly. Runs in the worker.
+// The model: four graphs in ONNX Runtime, in WebAssembly or, where the browser has WebGPU, on the GPU. Runs in the worker.
 
 import type * as Ort from 'onnxruntime-web'
 import { fetched } from './fetched'
@@ -42,29 +42,38 @@ interface Graph {
 }
 
 export class Model {
-  private last: Promise<unknown> = Promise.resolve()
+  private constructor(
+    readonly facts: Facts,
+    readonly engine: Engine,
+    private readonly graphs: Record<string, Graph>,
+    private readonly queue: { last: Promise<unknown> } = { last: Promise.resolve() }
+  ) {}
 
-  private constructor(readonly facts: Facts, readonly engine: Engine, private readonly graphs: Record<string, Graph>) {}
-
-  /** The model in the folder `base` of the page, on a GPU if `tryGpu` and there is one. */
-  static async open(base: string, tryGpu: boolean): Promise<Model> {
-    const [gpu, wasm, answer, ...files] = await Promise.all([
-      tryGpu ? runtimeOnGpu(base) : null,
+  /** The model in the folder `base` of the page, in WebAssembly. */
+  static async open(base: string): Promise<Model> {
+    const names = Object.keys(ON_GPU)
+    const [ort, answer, ...files] = await Promise.all([
       runtime('ort.wasm', 'ort-wasm-simd-threaded', base),
       fetched(new URL('model/model.json', base)),
-      ...Object.keys(ON_GPU).map(name => fetched(new URL(`model/${name}.onnx`, base)).then(bytes))
+      ...names.map(name => graphFile(name, base))
     ])
     const facts = (await answer.json()) as Facts
+    const graphs: Record<string, Graph> = {}
     try {
-      if (gpu) return new Model(facts, { kind: 'webgpu', threads: 1 }, await graphsOf(files, wasm, gpu))
-    } catch {
-      // What GPUs and their drivers can do differs.
-    }
-    try {
-      return new Model(facts, { kind: 'wasm', threads: wasm.env.wasm.numThreads! }, await graphsOf(files, wasm, null))
+      for (const [i, name] of names.entries()) graphs[name] = await graphOf(files[i], ort, 'wasm')
     } catch (error) {
       throw new Problem('engine', String(error))
     }
+    return new Model(facts, { kind: 'wasm', threads: ort.env.wasm.numThreads! }, graphs)
+  }
+
+  /** The same model with all that a GPU can do done there; null without a GPU. What GPUs and their drivers can do differs: it may throw. */
+  async onGpu(base: string): Promise<Model | null> {
+    const ort = await runtimeOnGpu(base)
+    if (!ort) return null
+    const graphs = { ...this.graphs }
+    for (const name of Object.keys(ON_GPU).filter(name => ON_GPU[name])) graphs[name] = await graphOf(await graphFile(name, base), ort, 'webgpu')
+    return new Model(this.facts, { kind: 'webgpu', threads: 1 }, graphs, this.queue)
   }
 
   /** What a graph makes of its inputs, by name. One runs at a time; who comes later waits. */
@@ -75,19 +84,16 @@ export class Model {
       const { data, dims } = 'dims' in value ? value : { data: value, dims: [1, value.length] }
       feeds[key] = new ort.Tensor('float32', data, dims)
     }
-    const done = this.last.then(() => session.run(feeds)) as Promise<Record<string, Values>>
-    this.last = done.catch(() => {})
+    const done = this.queue.last.then(() => session.run(feeds)) as Promise<Record<string, Values>>
+    this.queue.last = done.catch(() => {})
     return done
   }
 }
 
-async function graphsOf(files: Uint8Array[], wasm: typeof Ort, gpu: typeof Ort | null): Promise<Record<string, Graph>> {
-  const graphs: Record<string, Graph> = {}
-  for (const [i, [name, onGpu]] of Object.entries(ON_GPU).entries()) {
-    const [ort, provider] = gpu && onGpu ? [gpu, 'webgpu'] : [wasm, 'wasm']
-    graphs[name] = { ort, session: await ort.InferenceSession.create(files[i], { executionProviders: [provider], logSeverityLevel: 4 }) }
-  }
-  return graphs
+const graphFile = (name: string, base: string) => fetched(new URL(`model/${name}.onnx`, base)).then(bytes)
+
+async function graphOf(file: Uint8Array, ort: typeof Ort, provider: Engine['kind']): Promise<Graph> {
+  return { ort, session: await ort.InferenceSession.create(file, { executionProviders: [provider], logSeverityLevel: 4 }) }
 }
 
 /** ONNX Runtime for the GPU, if there is one that can be used. */

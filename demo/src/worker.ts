@@ -13,7 +13,9 @@ const STYLE_SIDE = 512 // pixels of the shorter side of a painting: larger ones 
 const port = self as unknown as Worker // in which TypeScript's library sees a window
 
 let modelOpened: (model: Promise<Model>) => void
-const model = new Promise<Model>(resolve => (modelOpened = resolve)) // for what is asked before it is there
+let model = new Promise<Model>(resolve => (modelOpened = resolve)) // for what is asked before it is there
+let firstPainted: () => void
+const first = new Promise<void>(resolve => (firstPainted = resolve))
 let photo: Promise<Photo> // the one given last, however long it takes
 const running = new Map<number, AbortController>()
 
@@ -37,10 +39,14 @@ type Asked = Exclude<Request, { kind: 'cancel' }>
 async function answer(request: Asked, signal: AbortSignal, progress: (share: number) => void): Promise<Requests[keyof Requests]['answer']> {
   switch (request.kind) {
     case 'open': {
-      modelOpened(opened(request.base))
+      modelOpened(Model.open(request.base))
       const { engine, facts } = await model
       return { engine, presets: facts.presets }
     }
+    case 'improve':
+      await first
+      model = Promise.resolve(await improved(await model, request.base))
+      return (await model).engine
     case 'photo':
       photo = Photo.of(request.bitmap)
       await photo
@@ -54,17 +60,17 @@ async function answer(request: Asked, signal: AbortSignal, progress: (share: num
   }
 }
 
-/** The model on the GPU if it paints there, which is tried with a small picture: what GPUs and their drivers can do differs. */
-async function opened(base: string): Promise<Model> {
-  const found = await Model.open(base, true)
-  if (found.engine.kind === 'wasm') return found
+/** The model on the GPU if it paints there, which shows only when it does: a small picture is tried. Else the model as it is. */
+async function improved(found: Model, base: string): Promise<Model> {
   try {
+    const better = await found.onGpu(base)
+    if (!better) return found
     const small = { width: 16, height: 16, data: Uint8ClampedArray.from({ length: 1024 }, (_, i) => (i * 37) % 256) }
     const style = Float32Array.from(found.facts.presets[0].style)
-    await paint(found, sourceOf(small, true), { style, strength: 1 }, () => {})
-    return found
+    await paint(better, sourceOf(small, true), { style, strength: 1 }, () => {})
+    return better
   } catch {
-    return Model.open(base, false)
+    return found
   }
 }
 
@@ -79,6 +85,7 @@ async function painted(source: Source, look: Look): Promise<Pixels> {
       out.set(data.subarray(4 * y * area.width, 4 * (y + 1) * area.width), 4 * ((area.top + y) * width + area.left))
     }
   })
+  firstPainted()
   return { width, height, data: out }
 }
 

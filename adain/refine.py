@@ -47,6 +47,9 @@ _LEAST_SIDE = 64
 _SMALLEST = 16
 """Pixels: below, there are no two cells of relu4_1 side by side."""
 
+_COLORED = 2
+"""Levels whose moments are mostly those of colours: relu1_1 and relu2_1."""
+
 _HELD = 28
 """Times the picture that is held while it descends: ten for what L-BFGS looks back to, its own numbers, the gradient, the spectrum."""
 
@@ -210,7 +213,9 @@ class _Refiner:
             before = aim.recolor(measured)(seen).clamp_(0, 1) if begun is None else resize(begun, stage.size)
             # Only what changed goes on to a larger size: the details that a smaller one cannot show are as they were.
             picture = before if change is None else before + unbounded(change, stage.size)
-            pairs = [aim.pairs(measured, 1 + level) for level in range(len(LEVEL_STRIDES))]
+            # At strengths above 1 colours stay the style's: those are what the finest levels see.
+            own = replace(aim, strengths=[min(1.0, part) for part in aim.parts])
+            pairs = [(own if level < _COLORED else aim).pairs(measured, 1 + level) for level in range(len(LEVEL_STRIDES))]
             demand = Demand([[target for _, target in levels] for levels in zip(*pairs, strict=True)], self.finish.style_weight)
             # All of the picture, also where nothing of it will be shown: beside what is left as it is, descending paints a glaring rim.
             picture = self._descended(picture, partial(judgement, demand=demand), stage)

@@ -12,10 +12,11 @@ from adain_style_transfer.adain import ImageError, Look, Region, StyleError
 from adain_style_transfer.adain.descent import descend
 from adain_style_transfer.adain.judgement import Demand, Judgement
 from adain_style_transfer.adain.losses import range_loss, statistics_loss, variation_loss
-from adain_style_transfer.adain.media.images import Picture
+from adain_style_transfer.adain.media.images import Picture, read_picture
 from adain_style_transfer.adain.moments import Statistics, channel_moments
 from adain_style_transfer.adain.refine import ITERATIONS, Finish, refine
 from adain_style_transfer.weights.loss_network import load_judge, read_loss_network
+from adain_style_transfer.weights.samples import sample_path
 from samples import distilled_file, loss_network_file, picture, small_lite
 
 WEIGHT = 3.0
@@ -156,6 +157,17 @@ def test_the_smallest_pictures_and_networks_in_bfloat16(network, style):
     assert refine(network, picture(16, 16), style, DRAFT).isfinite().all()
     half, content = copy.deepcopy(network).bfloat16(), picture(64, 80)
     assert (refine(half, content, style, DRAFT) - refine(network, content, style, DRAFT)).abs().mean() < 4 / 255
+
+
+def test_beyond_strength_1_strokes_grow_and_colours_stay_the_styles(network):
+    coffee, cat = (read_picture(sample_path(name)).resized((160, 192)).rgb for name in ("coffee", "cat"))
+    style = network.encode_style(coffee)
+    apart, pictures = [], []
+    for strength in (1.0, 2.0):
+        pictures.append(refine(network, cat, Look.of(style, strength=strength), DRAFT))
+        apart.append(float((pictures[-1].mean((0, 2, 3)) - style.levels[0].mean[0]).abs().max()))
+    assert apart[1] < apart[0] + 0.02
+    assert (pictures[1] - pictures[0]).abs().mean() > 0.01
 
 
 def test_outside_of_a_mask_every_bit_stays(network, style):

@@ -112,7 +112,8 @@ def refine(
         row = slice(i, i + 1)
         own, planes = look.rows(row), None if alpha is None else usable(rows_of(alpha, row))
         refiner = _Refiner(network, own, finish, tile, steps, show or (lambda _: None))
-        with torch.inference_mode(False):
+        # Gradients are taken where they are needed, of nothing that came from outside, and in the precisions chosen there.
+        with torch.inference_mode(False), torch.no_grad(), torch.autocast(network.device.type, enabled=False):
             painted = refiner(rows_of(rgb, row), planes, None if begun is None else rows_of(begun, row), stages)
         out[row] = painted
     return out
@@ -136,15 +137,14 @@ def judged_by(network: LossNetwork, look: Look) -> Look:
         if style is None:
             label = f"The style {region.style.name!r}" if region.style.name else "The style"
             others = [own for own in (region.style, *region.style.others) if own.architecture == network.architecture]
-            lacks = f"not what this loss network, {network.fingerprint[:12]}, does"
             if others:
                 raise StyleError(
-                    f"{label} cannot be used to refine: another loss network, {others[0].fingerprint[:12]}, measured it, and {lacks}. "
-                    "Refine with that one, or measure the style's picture with this one."
+                    f"{label} cannot be used to refine: another loss network, {others[0].fingerprint[:12]}, measured it, and not this one, "
+                    f"{network.fingerprint[:12]}. Refine with that one (presets: vgg-normalised), or measure the picture with this one."
                 )
             raise StyleError(
-                f"{label} cannot be used to refine: it holds what the {region.style.architecture} encoder measures, and {lacks}. "
-                "Measure the style's picture with the loss network too."
+                f"{label} cannot be used to refine: it holds what the {region.style.architecture} encoder measures, and not what the loss "
+                "network does. Give its picture, or save the style with `adain style save --judge`; of the presets, choose another."
             )
         network.check_style(style)
         regions.append(replace(region, style=style))

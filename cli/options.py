@@ -48,7 +48,8 @@ def _read_style(name: str, model: StyleTransferModel, size: int, judge: LossNetw
     file = Path(name)
     if file.suffix == ".safetensors":
         style = Style.load(file)
-        model.check_style(style)
+        if judge is None:  # which alone looks at the style where pictures are refined
+            model.check_style(style)
         return style
     if not os.path.exists(file) and not file.suffix:
         return presets.load_preset(model, name)

@@ -34,7 +34,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def _save(options: argparse.Namespace) -> int:
     output = Path(options.output)
     check_extension(output, {".safetensors"})
-    check_new(output, options.overwrite, [options.model] if options.model else [])
+    check_new(output, options.overwrite, list(filter(None, [options.model, options.judge])))
     model = load_model(options)
     mask = read_mask(options.mask) if options.mask else None
     networks = [model, load_judge(options.judge, options.device, wanted_dtype(options))] if options.judge else [model]

@@ -87,6 +87,16 @@ def test_what_belongs_to_refining_is_refused_without_it(desk, tmp_path, option, 
     assert f"{option} belongs to refining" in capsys.readouterr().err
 
 
+def test_a_judge_is_never_written_over_and_its_own_styles_are_taken(desk, judge, tmp_path):
+    own, style, out = tmp_path / "judge.safetensors", tmp_path / "style.safetensors", tmp_path / "out.png"
+    own.write_bytes((desk / "judge.safetensors").read_bytes())
+    assert main(["style", "save", str(desk / "art.png"), "--judge", str(own), "-o", str(own), "--overwrite"]) == 1
+    assert own.read_bytes() == (desk / "judge.safetensors").read_bytes()
+    judge.encode_style(adain.read_picture(desk / "art.png")).save(style)
+    assert main(["refine", *map(str, (desk / "photo.png", "--style", style, "--judge", own, "-o", out)), *SMALL]) == 0
+    near(out, refined(judge, desk))
+
+
 def test_a_start_is_never_written_over(desk, tmp_path, capsys):
     begin = tmp_path / "begin.png"
     begin.write_bytes((desk / "begin.png").read_bytes())

@@ -139,6 +139,15 @@ def test_all_of_it_in_inference_mode(network, style, tmp_path):
     torch.testing.assert_close(one, refine(network, content, Look.of(style, mask=mask.clone()), DRAFT), rtol=0, atol=1e-3)
 
 
+def test_under_autocast_and_of_what_wants_a_gradient(network, style):
+    content = picture(48, 64)
+    expected = refine(network, content, style, DRAFT)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(refine(network, content, style, DRAFT), expected)
+    painted = refine(network, content.clone().requires_grad_(), style, DRAFT)
+    assert torch.equal(painted, expected) and not painted.requires_grad
+
+
 def test_strength_zero_is_the_content(network, style):
     content = picture(64, 64)
     assert torch.equal(refine(network, content, Look.of(style, strength=0.0), DRAFT), content)
@@ -252,7 +261,7 @@ def test_flat_pictures_and_flat_styles_stay_finite(network, style):
 def test_styles_that_the_network_did_not_measure(network, style):
     model = small_lite()
     own = model.encode_style(picture(64, 64), name="waves")
-    with pytest.raises(StyleError, match="'waves' cannot be used to refine.*loss network too"):
+    with pytest.raises(StyleError, match="'waves' cannot be used to refine.*style save --judge"):
         refine(network, picture(64, 64), own, DRAFT)
     judged = replace(own, others=(replace(style, fingerprint="0" * 64),))
     with pytest.raises(StyleError, match="'waves' cannot be used to refine: another loss network, 000000000000, measured it"):

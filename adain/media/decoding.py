@@ -164,6 +164,10 @@ def _errors(path: Path | Encoded) -> Iterator[None]:
         raise ImageError(f"{path} cannot be read as an image ({reason(error)}). The file is probably truncated or damaged.") from error
 
 
+_VIDEO_BRANDS = (b"iso", b"mp4", b"avc", b"qt ", b"M4V", b"3gp", b"3g2", b"MSN", b"das")
+"""How the brands of MP4 and QuickTime files begin; others of their kind are raw photographs and sound."""
+
+
 def _what_is_wrong(path: Path | Encoded) -> str:
     if isinstance(path, Path):
         with path.open("rb") as file:
@@ -177,7 +181,7 @@ def _what_is_wrong(path: Path | Encoded) -> str:
         return f"is an {modern} picture, which needs {_NEEDS[modern]}."
     if path.name.rpartition("/")[2].startswith("._"):
         return "is not an image but what macOS notes about one on foreign disks. Leave it out."
-    if head[4:8] == b"ftyp" or head.startswith(b"\x1a\x45\xdf\xa3") or head[8:12] == b"AVI ":
+    if (head[4:8] == b"ftyp" and head[8:11] in _VIDEO_BRANDS) or head.startswith(b"\x1a\x45\xdf\xa3") or head[8:12] == b"AVI ":
         return "is a video, not an image. `adain video` and the node AdaIN Video take those."
     return "is not an image that can be read here. Expected PNG, JPEG, WebP, TIFF, HEIC, AVIF or the like."
 

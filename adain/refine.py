@@ -93,6 +93,8 @@ def refine(
     """
     picture = content if isinstance(content, Picture) else Picture(content)
     rgb = check_image(picture.rgb, "input image")
+    if tile < 0:
+        raise ImageError(f"The tile is {tile} pixels. Give the side of the tiles, or 0 to have it chosen.")
     look = judged_by(network, look if isinstance(look, Look) else Look.of(look))
     size = scaled(rgb.shape[-2:], look.scale)
     if min(size) < _SMALLEST:

@@ -58,7 +58,7 @@ class Look:
         check_strength(self.strength)
         if self.color not in get_args(ColorMode):
             raise StyleError(f"The colour mode {self.color!r} is unknown. Choose one of {', '.join(get_args(ColorMode))}.")
-        if not self.scale > 0:
+        if not 0 < self.scale < float("inf"):
             raise StyleError(f"The scale is {self.scale}. Give a number above 0, or 1 to see pictures as they are.")
 
     @staticmethod

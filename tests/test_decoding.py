@@ -307,6 +307,23 @@ def test_no_other_program_is_started(tmp_path):
     assert not large.is_large(path)
 
 
+@pytest.mark.parametrize(
+    ("head", "words"),
+    [
+        (b"\0\0\0\x18ftypisom", "is a video"),
+        (b"\0\0\0\x14ftypqt  ", "is a video"),
+        (b"\x1a\x45\xdf\xa3" + bytes(8), "is a video"),
+        (b"RIFF\0\0\0\0AVI ", "is a video"),
+        (b"\0\0\0\x18ftypcrx ", "is not an image that can be read here"),
+        (b"\0\0\0\x18ftypM4A ", "is not an image that can be read here"),
+    ],
+)
+def test_videos_are_told_from_other_files(tmp_path, head, words):
+    (tmp_path / "a").write_bytes(head + bytes(60))
+    with pytest.raises(ImageError, match=words):
+        read_picture(tmp_path / "a")
+
+
 def test_long_texts_in_a_png(tmp_path):
     text = b"workflow\0\0\0" + zlib.compress(b"x" * 2_000_000)
     (tmp_path / "a.png").write_bytes(png(smooth(), (b"zTXt", text[:10] + text[11:])))

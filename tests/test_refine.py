@@ -275,6 +275,8 @@ def test_what_cannot_be_refined(network, style):
         refine(network, picture(40, 12), style)
     with pytest.raises(ImageError, match=r"10 x 6 pixels, seen at 0.1 times its 100 x 64.*at least 16"):
         refine(network, picture(64, 100), Look.of(style, scale=0.1))
+    with pytest.raises(StyleError, match="scale is inf"):
+        Look.of(style, scale=float("inf"))
     with pytest.raises(ImageError, match="tile is -5 pixels"):
         refine(network, picture(32, 32), style, tile=-5)
     with pytest.raises(ImageError, match="black everywhere"):

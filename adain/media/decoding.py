@@ -36,6 +36,9 @@ _FORMATS = [
 _MODERN = {b"avif": "AVIF", b"avis": "AVIF"} | dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"), "HEIC")
 _NEEDS = {"AVIF": "Pillow 11.3 or later (`pip install -U pillow`)", "HEIC": "pillow-heif (`pip install pillow-heif`)"}
 
+_VIDEO_BRANDS = (b"iso", b"mp4", b"avc", b"qt ", b"M4V", b"3gp", b"3g2", b"MSN", b"das")
+"""How the brands of MP4 and QuickTime files begin; others of their kind are raw photographs and sound."""
+
 _GREY_AND_ALPHA = "LA;16B"
 _LOW_BYTES = {f"{mode};16{order}": f"{mode};16{'L' if order == 'B' else 'B'}" for mode in ("RGB", "RGBA") for order in "BLN"}
 _LOW_BYTES[_GREY_AND_ALPHA] = "RGBA"  # both bytes of both
@@ -162,10 +165,6 @@ def _errors(path: Path | Encoded) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno:
             raise ImageError(f"{path} cannot be opened ({error.strerror}). Check that it may be read and its disk is there.") from error
         raise ImageError(f"{path} cannot be read as an image ({reason(error)}). The file is probably truncated or damaged.") from error
-
-
-_VIDEO_BRANDS = (b"iso", b"mp4", b"avc", b"qt ", b"M4V", b"3gp", b"3g2", b"MSN", b"das")
-"""How the brands of MP4 and QuickTime files begin; others of their kind are raw photographs and sound."""
 
 
 def _what_is_wrong(path: Path | Encoded) -> str:

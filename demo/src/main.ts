@@ -143,8 +143,8 @@ $('camera').addEventListener('click', () => guarded(async () => {
   if (asking) return
   touched = asking = true
   await live.open().finally(() => (asking = false))
-  await view.putAside()
   try {
+    await view.putAside()
     await live.run()
   } catch (error) {
     await afterCamera() // or the last frame would stay beside a photograph that it is not
